@@ -1,0 +1,34 @@
+# `make demo` and `make test` set everything up on a fresh machine with Python 3.11+ and pip.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test lint test-slow test-shared format
+
+demo: $(READY)
+	$(BIN)/lrgd demo
+
+test: $(READY)
+	$(BIN)/pytest --cov=agents --cov=graphs --cov=memory --cov=evals --cov-fail-under=90
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test-slow: $(READY)
+	$(BIN)/pytest -m slow
+
+test-shared: $(READY)
+	$(BIN)/pytest -m shared
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# torch comes first, by name: another package asking for it would bring gigabytes of CUDA.
+$(READY): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@

@@ -1,0 +1,1 @@
+"""What each node of the graphs does: prompts, generator, recommender, evaluator, guard."""

@@ -1,0 +1,133 @@
+"""The model endpoint: one OpenAI-compatible server, one model, one pool of connections.
+
+Chat goes through a LangChain chat model, typed decisions through the OpenAI client; both share
+the pool, whose size is the limit on concurrent requests. Retries with jitter, Retry-After and
+per-request timeouts are the OpenAI client's.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+
+import httpx2
+from langchain_core.messages import AIMessage
+from langchain_openai import ChatOpenAI
+from openai import (
+    APIConnectionError,
+    APIStatusError,
+    AsyncOpenAI,
+    InternalServerError,
+    OpenAIError,
+    RateLimitError,
+)
+
+from memory.errors import EndpointError, EndpointUnavailable
+
+NO_KEY = "none"
+"""Sent where no key is set: local servers ask for none, the client insists on one."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSettings:
+    """Where the model is, and how hard to ask it."""
+
+    base_url: str
+    model: str
+    api_key: str = field(default=NO_KEY, repr=False)
+    concurrency: int = 8
+    """Requests under way at once."""
+    timeout_s: float = 120.0
+    """For one request; waiting for a free connection does not count."""
+    max_retries: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Calls and tokens, as the server counted them."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.calls + other.calls,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
+
+
+def usage_of(answer: AIMessage) -> Usage:
+    """One call, and the tokens that the server reported (0 where it reports none)."""
+    counted = answer.usage_metadata
+    if counted is None:
+        return Usage(calls=1)
+    return Usage(1, counted["input_tokens"], counted["output_tokens"])
+
+
+class Endpoint:
+    """The clients of one endpoint. Made by `connect`, which closes them."""
+
+    def __init__(self, settings: EndpointSettings, http: httpx2.AsyncClient) -> None:
+        self.settings = settings
+        self._http = http
+        self.client = AsyncOpenAI(
+            base_url=settings.base_url,
+            api_key=settings.api_key,
+            http_client=http,
+            max_retries=settings.max_retries,
+        )
+
+    @property
+    def name(self) -> str:
+        """For messages: what was asked, where."""
+        return f"{self.settings.model} at {self.settings.base_url}"
+
+    def chat_model(self, *, temperature: float, max_tokens: int) -> ChatOpenAI:
+        """A LangChain chat model on this endpoint. `max_tokens` bounds one answer."""
+        return ChatOpenAI(
+            model=self.settings.model,
+            base_url=self.settings.base_url,
+            api_key=self.settings.api_key,  # type: ignore[arg-type]
+            temperature=temperature,
+            max_tokens=max_tokens,  # type: ignore[call-arg]
+            max_retries=self.settings.max_retries,
+            http_async_client=self._http,
+            # Usage comes from the server; nothing here may fetch a tokenizer to count it.
+            stream_usage=False,
+        )
+
+    async def check(self) -> None:
+        """Ask for one token. Raises EndpointError if the server or the model is not there."""
+        with translated_errors(self.name):
+            await self.client.chat.completions.create(
+                model=self.settings.model,
+                messages=[{"role": "user", "content": "Hello"}],
+                max_tokens=1,
+            )
+
+
+@asynccontextmanager
+async def connect(settings: EndpointSettings) -> AsyncIterator[Endpoint]:
+    """The endpoint's clients, closed at the end."""
+    limits = httpx2.Limits(max_connections=settings.concurrency)
+    timeout = httpx2.Timeout(settings.timeout_s, pool=None)
+    async with httpx2.AsyncClient(limits=limits, timeout=timeout) as http:
+        yield Endpoint(settings, http)
+
+
+@contextmanager
+def translated_errors(endpoint: str) -> Iterator[None]:
+    """Turn the client's errors into ours, which name the endpoint and never the key."""
+    try:
+        yield
+    except (APIConnectionError, RateLimitError, InternalServerError) as error:
+        raise EndpointUnavailable(f"no answer from {endpoint}: {_reason(error)}") from error
+    except OpenAIError as error:
+        raise EndpointError(f"{endpoint} refused the request: {_reason(error)}") from error
+
+
+def _reason(error: OpenAIError) -> str:
+    if isinstance(error, APIStatusError):
+        return f"HTTP {error.status_code} {' '.join(error.message.split())[:300]}"
+    return " ".join(str(error.__cause__ or error).split())[:300]

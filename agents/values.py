@@ -1,0 +1,75 @@
+"""The values that flow between the nodes: items, tasks and rankings.
+
+All are frozen: a node makes a new value, it never changes one that it was given.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that can be recommended. Its title is unescaped, its whitespace folded."""
+
+    id: str
+    title: str
+    brand: str = ""
+    categories: tuple[str, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RankingTask:
+    """One user's question: which of the candidates comes next?
+
+    `history` runs from oldest to newest. `target_id` is the candidate that the user really chose,
+    None where nobody knows yet; no prompt shows it.
+    """
+
+    user_id: str
+    history: tuple[Item, ...]
+    candidates: tuple[Item, ...]
+    target_id: str | None = None
+    profile: str = ""
+
+    def __post_init__(self) -> None:
+        ids = [item.id for item in self.candidates]
+        if len(set(ids)) != len(ids) or len(ids) < 2:
+            raise ValueError(f"user {self.user_id!r}: candidates must be 2 or more distinct items")
+        if self.target_id is not None and self.target_id not in ids:
+            raise ValueError(f"user {self.user_id!r}: target {self.target_id!r} is no candidate")
+
+    @property
+    def target(self) -> Item | None:
+        """The item that the user really chose, where it is known."""
+        return next((item for item in self.candidates if item.id == self.target_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class RankingAudit:
+    """What the model did with the list it was asked for, in items."""
+
+    named: int
+    """Candidates that the model named, each counted once."""
+    duplicates: int = 0
+    """Names that came a second time."""
+    out_of_set: int = 0
+    """Lines that name no candidate."""
+    missing: int = 0
+    """Candidates not named; they follow in candidate order."""
+    truncated: bool = False
+    """The answer ended because its token budget did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A permutation of the candidates' ids, best first, and how it came about."""
+
+    order: tuple[str, ...]
+    audit: RankingAudit
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    """Candidate id -> probability; empty where the mode gives none."""
+
+    def rank_of(self, item_id: str) -> int:
+        """The item's 1-based position. Raises ValueError for an item that was no candidate."""
+        return self.order.index(item_id) + 1

@@ -1,0 +1,1 @@
+"""Data sets, frozen bundles, metrics, statistics, methods, runs and reports."""

@@ -1,0 +1,62 @@
+"""What happened round by round, from the records of a run: the numbers behind the plots."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from agents.guard import Judgement
+from evals.journal import UserRecord
+from evals.metrics import ndcg_at
+from graphs.state import PathState, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class RoundMeans:
+    """Means over users and paths at one round, on the validation task."""
+
+    round: int
+    running: int
+    """Paths that wrote in this round; a path whose Effect_D is 1 rests."""
+    effect: float
+    """Effect_D of the demonstrations written in this round."""
+    ndcg: float
+    """nDCG@10 of the same."""
+    best_effect: float
+    """Highest Effect_D up to this round, over all paths, resting ones too."""
+    best_ndcg: float
+
+
+def round_means(records: Sequence[UserRecord]) -> list[RoundMeans]:
+    """One row a round, as long as any path ran."""
+    paths = [path for record in records for path in record.paths]
+    last = max((t.demonstration.round for p in paths for t in p.trials), default=0)
+    return [_means(paths, round_) for round_ in range(1, last + 1)]
+
+
+def judgements(records: Sequence[UserRecord]) -> Iterator[Judgement]:
+    """Every judgement that compared two demonstrations."""
+    for record in records:
+        yield from (j for j in record.judgements if j.similarity is not None)
+
+
+def rejected(records: Sequence[UserRecord]) -> int:
+    """Demonstrations that could not be used: empty, or naming the target."""
+    trials = [t for record in records for path in record.paths for t in path.trials]
+    return sum(t.verdict != "usable" for t in trials)
+
+
+def _means(paths: Sequence[PathState], round_: int) -> RoundMeans:
+    written = [t for p in paths for t in p.trials if t.demonstration.round == round_]
+    so_far = [[t for t in p.trials if t.demonstration.round <= round_] for p in paths]
+    return RoundMeans(
+        round=round_,
+        running=len(written),
+        effect=fmean(t.demonstration.effect for t in written),
+        ndcg=fmean(_ndcg(t) for t in written),
+        best_effect=fmean(max(t.demonstration.effect for t in trials) for trials in so_far),
+        best_ndcg=fmean(max(_ndcg(t) for t in trials) for trials in so_far),
+    )
+
+
+def _ndcg(trial: Trial) -> float:
+    return 0.0 if trial.rank is None else float(ndcg_at(10, trial.rank))

@@ -1,0 +1,100 @@
+"""Scores methods on the test tasks of a run's users, and compares them pairwise by user."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evals.bundle import Bundle
+from evals.journal import Lines, Score, UserRecord
+from evals.methods import METHODS, REFERENCE, Tools
+from evals.metrics import METRICS
+from evals.statistics import Interval, paired_difference
+from memory.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class MethodResult:
+    """One row of the table."""
+
+    method: str
+    n: int
+    means: dict[str, float]
+    """Metric -> mean over users."""
+    differences: dict[str, Interval]
+    """Metric -> difference to the reference, paired by user; empty for the reference itself."""
+    calls: int
+    """Model calls for the test rankings."""
+    incomplete: int
+    """Rankings in which the model left out, repeated or invented an item."""
+
+
+async def score_users(
+    bundle: Bundle,
+    records: Sequence[UserRecord],
+    tools: Tools,
+    scores: Lines[Score],
+    *,
+    at_once: int,
+    report: Callable[[Score], None] = lambda score: None,
+) -> list[Score]:
+    """Rank every user's test task by every method; what is scored already is not asked again.
+
+    Returns:
+        A score for each method and user.
+    """
+    known = {(s.method, s.user_id): s for s in scores.read()}
+    gate = asyncio.Semaphore(at_once)
+
+    async def one(method: str, record: UserRecord) -> Score:
+        if score := known.get((method, record.user_id)):
+            return score
+        task = bundle.task(record.user_id, "test")
+        async with gate:
+            ranking, usage = await METHODS[method](tools, task, record)
+        rank = ranking.rank_of(str(task.target_id))
+        score = Score(method, record.user_id, rank, ranking.audit, usage)
+        scores.append(score)
+        report(score)
+        return score
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(m, r)) for m in METHODS for r in records]
+    return [task.result() for task in tasks]
+
+
+def results(scores: Sequence[Score]) -> list[MethodResult]:
+    """One row a method, in the registry's order.
+
+    Raises:
+        InputError: methods were scored on different users, so nothing can be paired.
+    """
+    by_method = {m: sorted((s for s in scores if s.method == m), key=_user) for m in METHODS}
+    users = [[s.user_id for s in rows] for rows in by_method.values()]
+    if len(users[0]) < 2 or any(other != users[0] for other in users):
+        raise InputError("methods need the same users, 2 or more: run `lrgd evaluate` again")
+    ranks = {m: np.array([s.rank for s in rows]) for m, rows in by_method.items()}
+    return [_result(m, rows, ranks) for m, rows in by_method.items()]
+
+
+def _result(method: str, rows: Sequence[Score], ranks: dict[str, np.ndarray]) -> MethodResult:
+    values = {name: metric(ranks[method]) for name, metric in METRICS.items()}
+    differences = {
+        name: paired_difference(values[name], metric(ranks[REFERENCE]))
+        for name, metric in METRICS.items()
+        if method != REFERENCE
+    }
+    audits = [s.audit for s in rows if s.audit is not None]
+    return MethodResult(
+        method=method,
+        n=len(rows),
+        means={name: float(v.mean()) for name, v in values.items()},
+        differences=differences,
+        calls=sum(s.usage.calls for s in rows),
+        incomplete=sum(bool(a.missing or a.duplicates or a.out_of_set) for a in audits),
+    )
+
+
+def _user(score: Score) -> str:
+    return score.user_id

@@ -1,0 +1,88 @@
+"""Optimises the users of a bundle side by side, each on its own thread of the graph."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from evals.bundle import Bundle
+from evals.journal import Lines, UserRecord
+
+CALLING_NODES = {"generator", "recommender"}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What has happened since the last report: calls answered, a user done."""
+
+    calls: int = 0
+    done: UserRecord | None = None
+
+
+async def optimize_users(
+    bundle: Bundle,
+    users: Sequence[str],
+    graph: Any,
+    records: Lines[UserRecord],
+    *,
+    at_once: int,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> list[UserRecord]:
+    """Optimise every user that has no record yet; append each record as it is done.
+
+    Args:
+        graph: from `build_graph`, with a checkpointer: a user under way goes on where it was.
+        at_once: users under way at a time.
+        report: told of calls and of users done, those of an earlier start first.
+
+    Returns:
+        One record a user, in the order of `users`.
+    """
+    known = {record.user_id: record for record in records.read()}
+    for record in known.values():
+        report(Progress(calls=record.usage.calls, done=record))
+    gate = asyncio.Semaphore(at_once)
+
+    async def one(user_id: str) -> UserRecord:
+        if user_id in known:
+            return known[user_id]
+        async with gate:
+            record = await _optimize_user(bundle, user_id, graph, report)
+        records.append(record)
+        report(Progress(done=record))
+        return record
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(user_id)) for user_id in users]
+    return [task.result() for task in tasks]
+
+
+async def _optimize_user(
+    bundle: Bundle, user_id: str, graph: Any, report: Callable[[Progress], None]
+) -> UserRecord:
+    config = {"configurable": {"thread_id": user_id}}
+    begun = (await graph.aget_state(config)).values
+    start = None if begun else {"task": bundle.task(user_id, "validation")}
+    if begun:
+        report(Progress(calls=begun["usage"].calls if "usage" in begun else 0))
+    async for _, update in graph.astream(
+        start, config, stream_mode="updates", subgraphs=True, durability="sync"
+    ):
+        report(Progress(calls=len(CALLING_NODES & update.keys())))
+    return record_of(user_id, (await graph.aget_state(config)).values)
+
+
+def record_of(user_id: str, state: dict[str, Any]) -> UserRecord:
+    """A finished thread's state as a record."""
+    record = UserRecord(
+        user_id=user_id,
+        paths=tuple(state["paths"][i] for i in sorted(state["paths"])),
+        judgements=tuple(state["judgements"]),
+        chosen=state["chosen"],
+        stopped_by=state["stopped_by"],
+        usage=state["usage"],
+    )
+    # Checkpoints bring tuples back as lists; validation makes them tuples again.
+    return TypeAdapter(UserRecord).validate_python(asdict(record))

@@ -1,0 +1,68 @@
+"""The report's two plots: quality by round, and similarity by round."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from evals.curves import judgements, round_means
+from evals.draws import generator
+from evals.journal import UserRecord
+
+BLUE, ORANGE, RED, GREY = "#2563a8", "#d9822b", "#c0392b", "#9aa5b1"
+
+
+def quality_plot(records: Sequence[UserRecord]) -> Figure:
+    """Mean Effect_D and nDCG@10 on the validation task by round."""
+    rows = round_means(records)
+    figure, axes = _canvas("Demonstrations get better by round")
+    x = [row.round for row in rows]
+    axes.plot(x, [r.best_effect for r in rows], "o-", color=BLUE, label="Effect_D, best so far")
+    axes.plot(x, [r.best_ndcg for r in rows], "s-", color=ORANGE, label="nDCG@10, best so far")
+    written = "written in this round"
+    axes.plot(
+        x, [r.effect for r in rows], "o--", color=BLUE, alpha=0.45, label=f"Effect_D, {written}"
+    )
+    axes.plot(
+        x, [r.ndcg for r in rows], "s--", color=ORANGE, alpha=0.45, label=f"nDCG@10, {written}"
+    )
+    axes.set_xticks(x, [f"{r.round}\n{r.running} paths" for r in rows])
+    axes.set(xlabel="round (paths still running)", ylabel="mean, validation task", ylim=(0, 1.02))
+    axes.legend(loc="lower right", fontsize=8, frameon=False)
+    return figure
+
+
+def similarity_plot(records: Sequence[UserRecord], threshold: float) -> Figure:
+    """Cosine of consecutive demonstrations by round, collapses and perturbations marked."""
+    figure, axes = _canvas("Consecutive demonstrations: how alike, and when the guard stepped in")
+    rng = generator("jitter")
+    groups = {
+        "no collapse": (GREY, "o", lambda j: not j.collapsed),
+        "collapse, not perturbed": (RED, "o", lambda j: j.collapsed and j.source is None),
+        "collapse, perturbed next round": (
+            RED,
+            "^",
+            lambda j: j.collapsed and j.source is not None,
+        ),
+    }
+    found = list(judgements(records))
+    for label, (colour, marker, belongs) in groups.items():
+        points = [j for j in found if belongs(j)]
+        x = [j.round + 0.3 * (rng.random() - 0.5) for j in points]
+        axes.scatter(x, [j.similarity or 0.0 for j in points], s=22, c=colour, marker=marker, alpha=0.75,
+                     label=f"{label} ({len(points)})")  # fmt: skip
+    axes.axhline(threshold, color=BLUE, linewidth=1, linestyle=":", label=f"threshold {threshold}")
+    axes.set_xticks(sorted({j.round for j in found}))
+    axes.set(xlabel="round", ylabel="cosine to the demonstration before", ylim=(None, 1.03))
+    axes.legend(loc="lower left", fontsize=8, frameon=False)
+    return figure
+
+
+def _canvas(title: str) -> tuple[Figure, Axes]:
+    # A Figure of its own, not pyplot: no global state, no display.
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.25)
+    return figure, axes

@@ -1,0 +1,77 @@
+"""The evaluation protocol: leave-one-out tasks with sampled candidates, frozen into a bundle.
+
+The last item of a user's sequence is the test target, the second-last the validation target; the
+history is what came before, the last 20. Candidates are the target and uniform draws from items
+that the user never touched, shuffled. Source: LRGD (arXiv 2504.04386), section 4.
+"""
+
+from collections.abc import Sequence
+
+from agents.values import Item
+from evals.bundle import Bundle, BundleUser, FrozenTask
+from evals.datasets import DataSet
+from evals.draws import distinct, generator, shuffled
+from memory.errors import InputError
+
+MIN_SEQUENCE = 3
+"""One item of history, a validation target and a test target."""
+
+
+def freeze(data: DataSet, *, users: int, candidates: int, history: int, seed: int) -> Bundle:
+    """Sample users and freeze their tasks.
+
+    Args:
+        users: how many to sample; all if there are fewer.
+        candidates: size of a candidate set, the target included.
+        history: longest history, in items.
+        seed: with the data, decides everything.
+
+    Raises:
+        InputError: too few items or no user with a long enough sequence.
+    """
+    long_enough = sorted(u for u, s in data.sequences.items() if len(s) >= MIN_SEQUENCE)
+    if not long_enough:
+        raise InputError(f"{data.name}: no user with {MIN_SEQUENCE} or more interactions")
+    sampled = shuffled(generator(seed, "users"), long_enough)[:users]
+    catalogue = sorted(data.items)
+    frozen = [_freeze_user(data, u, catalogue, candidates, history, seed) for u in sampled]
+    return Bundle(
+        name=data.name,
+        made_by={
+            "seed": seed,
+            "candidates": candidates,
+            "history": history,
+            "strategy": "uniform",
+            "users_of": len(long_enough),
+            "users_too_short": len(data.sequences) - len(long_enough),
+        },
+        items=_items_of(data, frozen),
+        users={user.user_id: user for user in frozen},
+    )
+
+
+def _freeze_user(
+    data: DataSet, user_id: str, catalogue: Sequence[str], candidates: int, history: int, seed: int
+) -> BundleUser:
+    sequence = data.sequences[user_id]
+    touched = set(sequence)
+
+    def task(split: str, target_at: int) -> FrozenTask:
+        rng = generator(seed, user_id, split)
+        target = sequence[target_at]
+        try:
+            negatives = distinct(rng, catalogue, candidates - 1, lambda i: i not in touched)
+        except ValueError as error:
+            raise InputError(f"{data.name}, user {user_id}: candidates: {error}") from error
+        past = sequence[:target_at][-history:]
+        return FrozenTask(past, tuple(shuffled(rng, [target, *negatives])), target)
+
+    profile = data.profiles.get(user_id, "")
+    last = len(sequence) - 1
+    return BundleUser(user_id, task("validation", last - 1), task("test", last), profile)
+
+
+def _items_of(data: DataSet, users: Sequence[BundleUser]) -> dict[str, Item]:
+    tasks = [task for user in users for task in (user.validation, user.test)]
+    used = {i for task in tasks for i in (*task.history, *task.candidates)}
+    return {i: data.items[i] for i in sorted(used)}

@@ -1,0 +1,163 @@
+"""The optimisation graph: m paths write, rank and score side by side, round after round.
+
+    START =Send x m=> path -> collapse_guard =Send x m=> path | choose -> END
+
+Source: LRGD (arXiv 2504.04386), m-PDO with collapse-triggered perturbation.
+"""
+
+import random
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Send
+
+from agents.endpoint import Usage
+from agents.evaluator import effect
+from agents.generator import Generator
+from agents.guard import CollapseGuard, Judgement
+from agents.prompts import ranking_state
+from agents.recommender import Ranker
+from agents.values import RankingTask
+from graphs.path import RETRY, PathNodes, build_path, call_seed
+from graphs.settings import LoopSettings
+from graphs.state import LoopState, PathState, StopReason
+from memory import Demonstration, DemonstrationMemory
+
+
+def build_graph(
+    *,
+    model: BaseChatModel,
+    ranker: Ranker,
+    memory: DemonstrationMemory,
+    settings: LoopSettings | None = None,
+    checkpointer: BaseCheckpointSaver[Any] | None = None,
+) -> Any:
+    """The compiled optimisation graph; run it with `await graph.ainvoke({"task": task}, config)`.
+
+    Args:
+        model: writes demonstrations.
+        ranker: ranks candidates; `DecisionRanker` or `ListwiseRanker`.
+        memory: keeps effective demonstrations, and embeds texts for the guard.
+        settings: paths, rounds, guard and prompts.
+        checkpointer: makes a run resumable by its `thread_id`; None for none.
+
+    Returns:
+        A LangGraph graph over `LoopState`.
+    """
+    settings = settings or LoopSettings()
+    generator = Generator(model, settings.regularisation, settings.prompt_order)
+    nodes = LoopNodes(ranker, memory, settings)
+    graph = StateGraph(LoopState)
+    graph.add_node("path", build_path(PathNodes(generator, ranker, memory, settings)))
+    graph.add_node("collapse_guard", nodes.guard)
+    graph.add_node("choose", nodes.choose, retry_policy=RETRY)
+    graph.add_conditional_edges(START, nodes.begin_round, ["path"])
+    graph.add_edge("path", "collapse_guard")
+    graph.add_conditional_edges("collapse_guard", nodes.route_after_guard, ["path", "choose"])
+    graph.add_edge("choose", END)
+    return graph.compile(checkpointer=checkpointer, name="optimization")
+
+
+@dataclass(frozen=True)
+class LoopNodes:
+    """Nodes and routes of the loop around the paths."""
+
+    ranker: Ranker
+    memory: DemonstrationMemory
+    settings: LoopSettings
+
+    def begin_round(self, state: LoopState) -> list[Send]:
+        """Send each path that can still gain into its next round."""
+        if state["task"].target is None:
+            raise ValueError("optimisation needs a task whose target is known")
+        known = state.get("paths", {})
+        paths = [known.get(i, PathState(i)) for i in range(self.settings.paths)]
+        round_ = state.get("round", 0) + 1
+        return [
+            Send("path", {"task": state["task"], "round": round_, "path": path})
+            for path in paths
+            if not path.solved
+        ]
+
+    def guard(self, state: LoopState) -> dict[str, Any]:
+        """Judge every path that ran, and set the perturbations of the next round."""
+        round_ = state.get("round", 0) + 1
+        paths = state["paths"]
+        ran = [p for p in paths.values() if p.trials[-1].demonstration.round == round_]
+        judgements = [self._judge(p, paths, round_, state["task"]) for p in ran if p.demonstrations]
+        perturbed = {
+            j.path: replace(paths[j.path], perturbation=paths[j.source].demonstrations[-1])
+            for j in judgements
+            if j.source is not None
+        }
+        return {"round": round_, "judgements": judgements, "paths": perturbed}
+
+    def route_after_guard(self, state: LoopState) -> list[Send] | str:
+        """Another round, or the choice?"""
+        return "choose" if self._stop(state) else self.begin_round(state)
+
+    async def choose(self, state: LoopState) -> dict[str, Any]:
+        """The best demonstration, marked as chosen in memory.
+
+        Highest Effect_D; ties go to the one that holds up over shuffled candidates, then to the
+        later one.
+        """
+        found = [d for p in state["paths"].values() for d in p.demonstrations]
+        best = max((d.effect for d in found), default=0.0)
+        tied = {d.text: d for d in sorted(found, key=_when) if d.effect == best}
+        scored = [(await self._robustness(d, state["task"], len(tied)), d) for d in tied.values()]
+        usage = sum((u for (_, u), _ in scored), Usage())
+        chosen = max(scored, key=lambda s: (s[0][0], _when(s[1])))[1] if scored else None
+        if chosen is not None:
+            chosen = replace(chosen, chosen=True)
+            await self.memory.remember(chosen)
+        return {"chosen": chosen, "usage": usage, "stopped_by": self._stop(state)}
+
+    def _judge(
+        self, path: PathState, paths: dict[int, PathState], round_: int, task: RankingTask
+    ) -> Judgement:
+        s = self.settings
+        guard = CollapseGuard(
+            self.memory.embed, s.similarity_threshold, s.patience, s.policy, s.perturbation
+        )
+        others = {i: p.demonstrations[-1].text for i, p in paths.items() if p.demonstrations}
+        others.pop(path.index)
+        return guard.judge(
+            path.index,
+            round_,
+            [d.text for d in path.demonstrations],
+            [d.effect for d in path.demonstrations],
+            others,
+            seed=call_seed(s.seed, task.user_id, path.index, round_),
+        )
+
+    def _stop(self, state: LoopState) -> StopReason | None:
+        if all(state["paths"][i].solved for i in range(self.settings.paths)):
+            return "solved"
+        if self.settings.max_calls and state["usage"].calls >= self.settings.max_calls:
+            return "budget"
+        return "rounds" if state["round"] >= self.settings.rounds else None
+
+    async def _robustness(
+        self, demonstration: Demonstration, task: RankingTask, tied: int
+    ) -> tuple[float, Usage]:
+        """Mean Effect_D over shuffled candidate orders; not asked where nothing is tied."""
+        s, usage, effects = self.settings, Usage(), [demonstration.effect]
+        prompt = ranking_state(
+            task, demonstration.text, regularisation=s.regularisation, order=s.prompt_order
+        )
+        for shuffle in range(s.tie_shuffles if tied > 1 else 0):
+            candidates = list(task.candidates)
+            random.Random(call_seed(s.seed, task.user_id, shuffle)).shuffle(candidates)
+            ranking, used = await self.ranker.rank(prompt, candidates)
+            effects.append(effect(ranking.rank_of(str(task.target_id))))
+            usage += used
+        return fmean(effects), usage
+
+
+def _when(d: Demonstration) -> tuple[int, int]:
+    return d.round, d.path

@@ -1,0 +1,88 @@
+"""The recommendation graph: recall the best demonstration, rank with it.
+
+START -> recall -> recommender -> END
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+
+from agents.endpoint import Usage
+from agents.prompts import ranking_state
+from agents.recommender import Ranker
+from agents.values import Ranking, RankingTask
+from graphs.path import RETRY
+from graphs.settings import LoopSettings
+from memory import Demonstration, DemonstrationMemory
+
+SIMILAR_USERS = 2
+
+Source = Literal["own", "similar users", "none"]
+
+
+class RecommendationState(TypedDict, total=False):
+    """State of one recommendation."""
+
+    task: RankingTask
+    """Given by the caller; its target may be unknown."""
+    demonstrations: list[Demonstration]
+    """What goes into the prompt. Written by `recall`."""
+    source: Source
+    """Whose demonstrations they are. Written by `recall`."""
+    ranking: Ranking
+    """Written by the recommender."""
+    usage: Usage
+    """Written by the recommender."""
+
+
+def build_recommendation_graph(
+    *,
+    ranker: Ranker,
+    memory: DemonstrationMemory,
+    settings: LoopSettings | None = None,
+    checkpointer: BaseCheckpointSaver[Any] | None = None,
+) -> Any:
+    """The compiled recommendation graph; `await graph.ainvoke({"task": task})`.
+
+    Args: as `build_graph`; of the settings, prompts and data set are read.
+    """
+    nodes = _Nodes(ranker, memory, settings or LoopSettings())
+    graph = StateGraph(RecommendationState)
+    graph.add_node("recall", nodes.recall)
+    graph.add_node("recommender", nodes.recommend, retry_policy=RETRY)
+    graph.add_edge(START, "recall")
+    graph.add_edge("recall", "recommender")
+    graph.add_edge("recommender", END)
+    return graph.compile(checkpointer=checkpointer, name="recommendation")
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    ranker: Ranker
+    memory: DemonstrationMemory
+    settings: LoopSettings
+
+    async def recall(self, state: RecommendationState) -> dict[str, Any]:
+        """The user's best demonstration, or those of the most similar users."""
+        task, dataset = state["task"], self.settings.dataset
+        own = await self.memory.recall(task.user_id, dataset=dataset, limit=1)
+        if own:
+            return {"demonstrations": own, "source": "own"}
+        taste = "; ".join(item.title for item in task.history)
+        near = await self.memory.nearest(taste, dataset=dataset, limit=SIMILAR_USERS)
+        source: Source = "similar users" if near else "none"
+        return {"demonstrations": [d for d, _ in near], "source": source}
+
+    async def recommend(self, state: RecommendationState) -> dict[str, Any]:
+        """Rank the candidates with what was recalled in the prompt."""
+        text = " ".join(d.text for d in state["demonstrations"])
+        prompt = ranking_state(
+            state["task"],
+            text or None,
+            regularisation=self.settings.regularisation,
+            order=self.settings.prompt_order,
+        )
+        ranking, usage = await self.ranker.rank(prompt, state["task"].candidates)
+        return {"ranking": ranking, "usage": usage}

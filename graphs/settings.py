@@ -1,0 +1,30 @@
+"""Settings of the optimisation graph, checked where they enter."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agents.guard import Policy
+from agents.prompts import REGULARISATION, PromptOrder
+
+
+class LoopSettings(BaseModel):
+    """How one user's demonstration is optimised. Defaults are LRGD's where the paper gives one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    paths: Annotated[int, Field(ge=1, description="m, independent optimisation paths")] = 3
+    rounds: Annotated[int, Field(ge=1, description="demonstrations a path writes at most")] = 4
+    seed: Annotated[int, Field(ge=0, description="sampling seed of the whole run")] = 2024
+    similarity_threshold: Annotated[float, Field(ge=-1, le=1, description="cosine")] = 0.85
+    patience: Annotated[int, Field(ge=1, description="rounds without gain before collapse")] = 2
+    policy: Annotated[Policy, Field(description="which other path perturbs")] = "least_similar"
+    perturbation: Annotated[bool, Field(description="inject D_per on collapse")] = True
+    regularisation: Annotated[str, Field(description="D_reg; empty for none")] = REGULARISATION
+    prompt_order: PromptOrder = "instruction_first"
+    effective_rank: Annotated[int, Field(ge=1, description="worst rank worth remembering")] = 10
+    recalled: Annotated[int, Field(ge=0, description="effective demonstrations shown")] = 2
+    tie_shuffles: Annotated[int, Field(ge=0, description="candidate orders to settle ties")] = 2
+    max_calls: Annotated[int | None, Field(ge=1, description="model calls a user")] = None
+    dataset: Annotated[str, Field(description="name under which memory keeps the user")] = ""
+    model: Annotated[str, Field(description="model that writes, for memory's records")] = ""

@@ -1,0 +1,107 @@
+"""State of the optimisation graph. Each field says who writes it and when."""
+
+from dataclasses import dataclass, replace
+from operator import add
+from typing import Annotated, Literal, TypedDict
+
+from agents.endpoint import Usage
+from agents.generator import Draft, Verdict
+from agents.guard import Judgement
+from agents.values import Ranking, RankingAudit, RankingTask
+from memory import Demonstration
+
+StopReason = Literal["rounds", "budget", "solved"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One round on one path: what was written, and what it did."""
+
+    demonstration: Demonstration
+    verdict: Verdict
+    """Only a "usable" demonstration was ranked with; any other has effect 0."""
+    rank: int | None = None
+    audit: RankingAudit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PathState:
+    """One optimisation path."""
+
+    index: int
+    trials: tuple[Trial, ...] = ()
+    """Oldest first. Written by the path's evaluator."""
+    perturbation: Demonstration | None = None
+    """D_per for the next round. Written by the guard, cleared by the evaluator."""
+
+    @property
+    def demonstrations(self) -> list[Demonstration]:
+        """The usable ones, oldest first."""
+        return [t.demonstration for t in self.trials if t.verdict == "usable"]
+
+    @property
+    def best_effect(self) -> float:
+        """Highest Effect_D so far; 0 before the first usable demonstration."""
+        return max((d.effect for d in self.demonstrations), default=0.0)
+
+    @property
+    def solved(self) -> bool:
+        """Whether a demonstration put the ground truth first: nothing is left to gain."""
+        return self.best_effect >= 1.0
+
+    def with_trial(self, trial: Trial) -> "PathState":
+        return replace(self, trials=(*self.trials, trial), perturbation=None)
+
+
+def merge_paths(
+    old: dict[int, PathState] | None, new: dict[int, PathState]
+) -> dict[int, PathState]:
+    """Reducer: results of paths that ran side by side, by index."""
+    return {**(old or {}), **new}
+
+
+class LoopState(TypedDict, total=False):
+    """State of one user's optimisation."""
+
+    task: RankingTask
+    """The validation task. Given by the caller, never changed."""
+    round: int
+    """Completed rounds. Written by the collapse guard only."""
+    paths: Annotated[dict[int, PathState], merge_paths]
+    """One entry a path. Each path writes its own entry; the guard sets perturbations."""
+    judgements: Annotated[list[Judgement], add]
+    """Every decision of the guard with its numbers. Written by the guard."""
+    usage: Annotated[Usage, add]
+    """Calls and tokens so far. Paths and `choose` add theirs."""
+    stopped_by: StopReason
+    """Written by `choose`."""
+    chosen: Demonstration | None
+    """The best demonstration, None if no path wrote a usable one. Written by `choose`."""
+
+
+class PathTurn(TypedDict, total=False):
+    """State of one round on one path."""
+
+    task: RankingTask
+    """Given by `Send`."""
+    round: int
+    """The round under way, 1-based. Given by `Send`."""
+    path: PathState
+    """The path before this round. Given by `Send`."""
+    recalled: tuple[Demonstration, ...]
+    """The path's effective demonstrations that were shown. Written by the generator."""
+    draft: Draft
+    """Written by the generator."""
+    ranking: Ranking
+    """Written by the recommender; absent for an unusable draft."""
+    usage: Annotated[Usage, add]
+    """Written by the generator and the recommender."""
+    paths: dict[int, PathState]
+    """The path after this round, under its index. Written by the evaluator."""
+
+
+class PathResult(TypedDict):
+    """What a path hands back to the loop."""
+
+    paths: dict[int, PathState]
+    usage: Usage

@@ -1,0 +1,40 @@
+"""Entry point of the `lrgd` command: turns errors into one line and an exit code.
+
+0: done. 2: bad input, or an endpoint that cannot be used. 130: stopped by Ctrl-C.
+"""
+
+import importlib.util
+import sys
+
+
+def main() -> None:
+    """Run the command line."""
+    if importlib.util.find_spec("agents") is None or not importlib.util.find_spec("agents.prompts"):
+        _stop(
+            "`import agents` finds another package, openai-agents perhaps: lrgd needs its own venv"
+        )
+    from lrgd.commands import app
+    from memory.errors import LrgdError
+
+    try:
+        app()
+    except LrgdError as error:
+        _stop(str(error))
+    except BaseExceptionGroup as group:
+        known, other = group.split(LrgdError)
+        if known is None or other is not None:
+            raise
+        _stop(str(_first(known)))
+    except KeyboardInterrupt:
+        print("lrgd: stopped; what is done is kept, --resume goes on from there", file=sys.stderr)
+        sys.exit(130)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+
+
+def _stop(message: str) -> None:
+    print(f"lrgd: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,1 @@
+"""Starts and stops model servers, and holds the pocket model."""

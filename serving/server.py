@@ -1,0 +1,103 @@
+"""Starts a local model server on loopback, waits until it is healthy, stops it at the end."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+
+from agents.endpoint import EndpointSettings
+from memory.errors import EndpointError
+
+LOOPBACK = "127.0.0.1"
+
+ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    # Two threads gain little on matrices this small, and lose everything when another process
+    # wants a core: 43 s instead of 0.9 s for 128 tokens. One also sums in the same order anywhere.
+    "OMP_NUM_THREADS": "1",
+}
+
+
+@asynccontextmanager
+async def serve_transformers(
+    model_dir: Path, *, start_timeout_s: float = 180.0
+) -> AsyncIterator[EndpointSettings]:
+    """`transformers serve` over a local model folder, for the length of the `async with`.
+
+    Args:
+        model_dir: weights, tokenizer, and a `decision.json` for typed decisions.
+        start_timeout_s: seconds until the server must answer /health.
+
+    Yields:
+        Where it listens: loopback, a free port. One request at a time, since the server answers
+        them in turn and its sampling seed is global.
+
+    Raises:
+        EndpointError: no model there, or the server did not come up; its last words are told.
+    """
+    if not (model_dir / "config.json").is_file():
+        raise EndpointError(f"no model in {model_dir}: wanted config.json and weights")
+    port = _free_port()
+    with tempfile.TemporaryFile() as log:
+        process = _start(model_dir, port, log.fileno())
+        try:
+            await _healthy(process, port, log.fileno(), start_timeout_s)
+            yield EndpointSettings(f"http://{LOOPBACK}:{port}/v1", str(model_dir), concurrency=1)
+        finally:
+            _stop(process)
+
+
+def _start(model_dir: Path, port: int, log: int) -> subprocess.Popen[bytes]:
+    options = ["--host", LOOPBACK, "--port", str(port), "--device", "cpu", "--dtype", "float32"]
+    options += ["--decision-config", str(model_dir / "decision.json")]
+    return subprocess.Popen(
+        [sys.executable, "-m", "serving.leash", "serve", str(model_dir), *options],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=log,
+        env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        # Ctrl-C is for the client: the server stops when the client has finished its last call.
+        start_new_session=True,
+    )
+
+
+async def _healthy(process: subprocess.Popen[bytes], port: int, log: int, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    async with httpx2.AsyncClient() as http:
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                if (await http.get(f"http://{LOOPBACK}:{port}/health")).is_success:
+                    return
+            except httpx2.TransportError:
+                pass  # not listening yet
+            await asyncio.sleep(0.2)
+    raise EndpointError(f"the model server did not start: {_last_words(log)}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _last_words(log: int) -> str:
+    size = os.fstat(log).st_size
+    return " ".join(os.pread(log, 600, max(0, size - 600)).decode(errors="replace").split())
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])

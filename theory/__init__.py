@@ -1,0 +1,1 @@
+"""In-context recommendation as gradient descent on a dual model. Empty so far: issue 4."""
