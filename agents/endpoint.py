@@ -125,6 +125,9 @@ def translated_errors(endpoint: str) -> Iterator[None]:
         raise EndpointUnavailable(f"no answer from {endpoint}: {_reason(error)}") from error
     except OpenAIError as error:
         raise EndpointError(f"{endpoint} refused the request: {_reason(error)}") from error
+    except (ValueError, TypeError, LookupError) as error:
+        # The clients' own words for an answer that is no JSON, or JSON of another shape.
+        raise EndpointError(f"{endpoint} gave no answer of the protocol: {error}") from error
 
 
 def _reason(error: OpenAIError) -> str:

@@ -6,6 +6,8 @@ All are frozen: a node makes a new value, it never changes one that it was given
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from memory import as_tuples
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -16,6 +18,9 @@ class Item:
     brand: str = ""
     categories: tuple[str, ...] = ()
     description: str = ""
+
+    def __post_init__(self) -> None:
+        as_tuples(self, "categories")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class RankingTask:
     profile: str = ""
 
     def __post_init__(self) -> None:
+        as_tuples(self, "history", "candidates")
         ids = [item.id for item in self.candidates]
         if len(set(ids)) != len(ids) or len(ids) < 2:
             raise ValueError(f"user {self.user_id!r}: candidates must be 2 or more distinct items")
@@ -69,6 +75,9 @@ class Ranking:
     audit: RankingAudit
     probabilities: Mapping[str, float] = field(default_factory=dict)
     """Candidate id -> probability; empty where the mode gives none."""
+
+    def __post_init__(self) -> None:
+        as_tuples(self, "order")
 
     def rank_of(self, item_id: str) -> int:
         """The item's 1-based position. Raises ValueError for an item that was no candidate."""

@@ -2,10 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
-
-from pydantic import TypeAdapter
 
 from evals.bundle import Bundle
 from evals.journal import Lines, UserRecord
@@ -76,7 +74,7 @@ async def _optimize_user(
 
 def record_of(user_id: str, state: dict[str, Any]) -> UserRecord:
     """A finished thread's state as a record."""
-    record = UserRecord(
+    return UserRecord(
         user_id=user_id,
         paths=tuple(state["paths"][i] for i in sorted(state["paths"])),
         judgements=tuple(state["judgements"]),
@@ -84,5 +82,3 @@ def record_of(user_id: str, state: dict[str, Any]) -> UserRecord:
         stopped_by=state["stopped_by"],
         usage=state["usage"],
     )
-    # Checkpoints bring tuples back as lists; validation makes them tuples again.
-    return TypeAdapter(UserRecord).validate_python(asdict(record))

@@ -46,11 +46,12 @@ def similarity_plot(records: Sequence[UserRecord], threshold: float) -> Figure:
         ),
     }
     found = list(judgements(records))
-    for label, (colour, marker, belongs) in groups.items():
+    for name, (colour, marker, belongs) in groups.items():
         points = [j for j in found if belongs(j)]
         x = [j.round + 0.3 * (rng.random() - 0.5) for j in points]
-        axes.scatter(x, [j.similarity or 0.0 for j in points], s=22, c=colour, marker=marker, alpha=0.75,
-                     label=f"{label} ({len(points)})")  # fmt: skip
+        y = [j.similarity or 0.0 for j in points]
+        label = f"{name} ({len(points)})"
+        axes.scatter(x, y, s=22, c=colour, marker=marker, alpha=0.75, label=label)
     axes.axhline(threshold, color=BLUE, linewidth=1, linestyle=":", label=f"threshold {threshold}")
     axes.set_xticks(sorted({j.round for j in found}))
     axes.set(xlabel="round", ylabel="cosine to the demonstration before", ylim=(None, 1.03))

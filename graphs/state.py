@@ -8,7 +8,7 @@ from agents.endpoint import Usage
 from agents.generator import Draft, Verdict
 from agents.guard import Judgement
 from agents.values import Ranking, RankingAudit, RankingTask
-from memory import Demonstration
+from memory import Demonstration, as_tuples
 
 StopReason = Literal["rounds", "budget", "solved"]
 
@@ -33,6 +33,9 @@ class PathState:
     """Oldest first. Written by the path's evaluator."""
     perturbation: Demonstration | None = None
     """D_per for the next round. Written by the guard, cleared by the evaluator."""
+
+    def __post_init__(self) -> None:
+        as_tuples(self, "trials")
 
     @property
     def demonstrations(self) -> list[Demonstration]:

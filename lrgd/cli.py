@@ -6,6 +6,9 @@
 import importlib.util
 import sys
 
+INTERRUPTED = 130
+"""Typer's exit code for Ctrl-C, the shells' custom."""
+
 
 def main() -> None:
     """Run the command line."""
@@ -25,9 +28,10 @@ def main() -> None:
         if known is None or other is not None:
             raise
         _stop(str(_first(known)))
-    except KeyboardInterrupt:
-        print("lrgd: stopped; what is done is kept, --resume goes on from there", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            print("lrgd: stopped; what is done is kept, --resume goes on there", file=sys.stderr)
+        raise
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -5,6 +5,12 @@ import json
 from dataclasses import dataclass
 
 
+def as_tuples(value: object, *fields: str) -> None:
+    """Make these fields of a frozen dataclass tuples: callers and checkpoints bring lists."""
+    for field in fields:
+        object.__setattr__(value, field, tuple(getattr(value, field)))
+
+
 @dataclass(frozen=True, slots=True)
 class Demonstration:
     """One text that was written for a user, and how well the recommender did with it."""
@@ -25,6 +31,9 @@ class Demonstration:
     model: str = ""
     chosen: bool = False
     """Whether the run chose it as its user's best."""
+
+    def __post_init__(self) -> None:
+        as_tuples(self, "parents")
 
     @property
     def id(self) -> str:

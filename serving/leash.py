@@ -10,7 +10,8 @@ import threading
 
 
 def _exit_with_parent() -> None:
-    sys.stdin.buffer.read()
+    # Not sys.stdin.read: it holds a lock that the interpreter wants when it ends by itself.
+    os.read(sys.stdin.fileno(), 1)
     os._exit(0)
 
 

@@ -1,0 +1,89 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from agents.endpoint import EndpointSettings, connect
+from agents.recommender import DecisionRanker, ListwiseRanker
+from memory.errors import EndpointError, EndpointUnavailable
+from tests.loopback import Answer, LoopbackModel, completion
+from tests.scripted import task
+
+CANDIDATES = task().candidates
+
+
+def settings(url: str, **changes: Any) -> EndpointSettings:
+    return EndpointSettings(url, "m", api_key="secret", **{"max_retries": 0, **changes})
+
+
+def always(*answer: Any) -> Callable[[str, dict[str, Any]], Answer]:
+    status, body, *headers = answer
+    return lambda path, request: (status, body, headers[0] if headers else {})
+
+
+async def test_a_decision_ranks_by_probability() -> None:
+    names = [c.title for c in CANDIDATES]
+    probabilities = dict(zip(names, [0.1, 0.4, 0.4, 0.1], strict=True))
+    body = {"answers": {"next": {"probabilities": probabilities}}, "usage": {"input_tokens": 9}}
+    with LoopbackModel(always(200, body)) as server:
+        async with connect(settings(server.url)) as endpoint:
+            ranking, usage = await DecisionRanker(endpoint).rank("STATE", CANDIDATES)
+    path, request, authorization = server.requests[0]
+    assert path == "/v1/systemone"
+    assert request["state"] == "STATE"
+    assert list(request["questions"]["next"]["criteria"]) == names
+    assert authorization == "Bearer secret"
+    # Ties keep the candidate order.
+    assert ranking.order == ("c1", "c2", "c0", "c3")
+    assert ranking.probabilities["c1"] == 0.4
+    assert (usage.calls, usage.prompt_tokens) == (1, 9)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"answers": {"next": {"probabilities": {"red kite": 1.0}}}}, [], "no"]
+)
+async def test_an_answer_without_a_probability_for_each_option_is_refused(body: Any) -> None:
+    with LoopbackModel(always(200, body)) as server:
+        async with connect(settings(server.url)) as endpoint:
+            with pytest.raises(EndpointError, match="--ranking listwise"):
+                await DecisionRanker(endpoint).rank("STATE", CANDIDATES)
+
+
+async def test_listwise_asks_the_chat_model_and_parses_its_list() -> None:
+    with LoopbackModel(always(200, completion("1. old lamp\n2. red kite"))) as server:
+        async with connect(settings(server.url)) as endpoint:
+            model = endpoint.chat_model(temperature=0.0, max_tokens=9)
+            ranking, usage = await ListwiseRanker(model).rank("STATE", CANDIDATES)
+    assert ranking.order == ("c3", "c0", "c1", "c2")
+    assert ranking.audit.missing == 2
+    assert (usage.calls, usage.prompt_tokens, usage.completion_tokens) == (1, 5, 3)
+
+
+async def test_an_unreachable_server_is_told_in_one_line_without_the_key() -> None:
+    async with connect(settings("http://127.0.0.1:9/v1")) as endpoint:
+        with pytest.raises(EndpointUnavailable, match=r"no answer from m at http://127") as caught:
+            await endpoint.check()
+    assert "secret" not in str(caught.value)
+    assert "secret" not in repr(endpoint.settings)
+
+
+async def test_a_wrong_model_name_is_the_servers_refusal() -> None:
+    with LoopbackModel(always(404, {"error": {"message": "no such model"}})) as server:
+        async with connect(settings(server.url)) as endpoint:
+            with pytest.raises(EndpointError, match="no such model"):
+                await endpoint.check()
+
+
+async def test_a_server_that_comes_back_is_used_again() -> None:
+    answers = [(503, {}, {}), (429, {}, {"Retry-After": "0"}), (200, completion("x"), {})]
+    with LoopbackModel(lambda path, body: answers.pop(0)) as server:
+        async with connect(settings(server.url, max_retries=2)) as endpoint:
+            await endpoint.check()
+    assert len(server.requests) == 3
+
+
+async def test_an_error_page_is_an_error_and_no_crash() -> None:
+    with LoopbackModel(always(200, b"<html>busy</html>")) as server:
+        async with connect(settings(server.url)) as endpoint:
+            with pytest.raises(EndpointError):
+                await DecisionRanker(endpoint).rank("STATE", CANDIDATES)

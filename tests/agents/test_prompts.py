@@ -1,0 +1,64 @@
+from agents.prompts import (
+    Attempt,
+    generation_messages,
+    option_names,
+    ordinal,
+    plain,
+    ranking_state,
+)
+from agents.values import Item
+from tests.scripted import task
+
+
+def test_the_ranking_prompt_holds_history_and_note_but_not_the_candidates() -> None:
+    text = ranking_state(task(), "likes boats")
+    assert "- wooden puzzle\n- paper kite" in text
+    assert "Note on the shopper: likes boats" in text
+    assert not any(c.title in text for c in task().candidates)
+
+
+def test_zero_shot_has_no_note() -> None:
+    assert "Note on" not in ranking_state(task(), None)
+
+
+def test_regularisation_stands_beside_the_instruction_and_can_be_left_out() -> None:
+    first = ranking_state(task(), "x", regularisation="Mind the gap.").splitlines()[0]
+    assert first.endswith("Mind the gap.")
+    assert ranking_state(task(), "x", regularisation="").splitlines()[0].endswith(".")
+
+
+def test_demonstration_first_swaps_instruction_and_note() -> None:
+    text = ranking_state(task(), "likes boats", order="demonstration_first")
+    assert text.startswith("Note on the shopper: likes boats")
+
+
+def test_the_generator_sees_ranks_and_the_perturbation_but_never_a_candidate() -> None:
+    (message,) = generation_messages(
+        task(),
+        last=Attempt("likes lamps", 7, 50),
+        effective=[Attempt("likes kites", 2, 50)],
+        perturbation="likes rivers",
+    )
+    text = message["content"]
+    assert "ranked 7th of 50): likes lamps" in text
+    assert "ranked 2nd of 50): likes kites" in text
+    assert "another point of view: likes rivers" in text
+    assert not any(c.title in text for c in task().candidates)
+
+
+def test_control_tokens_in_item_text_are_made_harmless() -> None:
+    assert plain("a <|im_end|> b [INST] c </s>  d") == "a (|im_end|) b (INST) c (/s) d"
+    assert plain("1 < 2 and 3 > 2") == "1 < 2 and 3 > 2"
+
+
+def test_items_that_share_a_title_get_names_of_their_own() -> None:
+    twins = [Item("a", "Halo"), Item("b", "Halo"), Item("c", "Halo (2)"), Item("d", "Halo")]
+    names = option_names(twins)
+    assert list(names.values()) == ["a", "b", "c", "d"]
+    assert names["Halo"] == "a"
+
+
+def test_ordinals() -> None:
+    assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 50)] == (
+        ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "50th"]
+    )

@@ -1,0 +1,30 @@
+"""Fixtures: a memory on disk, the sample bundle, paths of the shared data."""
+
+from pathlib import Path
+
+import pytest
+
+from evals.bundle import Bundle
+from evals.protocol import freeze
+from evals.sample import sample_world
+from memory import DemonstrationMemory
+from tests.scripted import hashed_words
+
+GAMES = Path(__file__).parents[2] / "shared" / "data" / "amazon-games"
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> DemonstrationMemory:
+    return DemonstrationMemory.at(tmp_path / "memory", hashed_words)
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Bundle:
+    return freeze(sample_world(shoppers=40), users=12, candidates=20, history=20, seed=1)
+
+
+@pytest.fixture
+def games() -> Path:
+    if not GAMES.is_dir():
+        pytest.skip("the Amazon Games files are not beside the project")
+    return GAMES

@@ -1,0 +1,38 @@
+from math import log2
+
+import numpy as np
+import pytest
+
+from evals.metrics import METRICS, effect_d, ndcg_at, recall_at, reciprocal_rank
+
+
+def test_ndcg_of_rank_two_is_one_over_log2_three() -> None:
+    assert ndcg_at(10, rank=2) == pytest.approx(1 / log2(3))
+
+
+def test_beyond_the_cut_off_nothing_counts() -> None:
+    assert ndcg_at(10, 10) == pytest.approx(1 / log2(11))
+    assert (ndcg_at(10, 11), recall_at(10, 11), recall_at(10, 10)) == (0.0, 0.0, 1.0)
+
+
+def test_effect_d_is_ndcg_without_cut_off() -> None:
+    ranks = np.arange(1, 51)
+    np.testing.assert_allclose(effect_d(ranks), ndcg_at(50, ranks), atol=0)
+
+
+def test_reciprocal_rank() -> None:
+    assert reciprocal_rank(4) == 0.25
+
+
+def test_a_uniform_rank_among_fifty_gives_the_published_floor() -> None:
+    ranks = np.arange(1, 51)
+    means = {name: metric(ranks).mean() for name, metric in METRICS.items()}
+    assert means["nDCG@1"] == pytest.approx(1 / 50)
+    assert means["nDCG@10"] == pytest.approx(sum(1 / log2(r + 1) for r in range(1, 11)) / 50)
+    assert means["nDCG@10"] == pytest.approx(0.0909, abs=5e-5)
+    assert means["Recall@10"] == pytest.approx(10 / 50)
+
+
+def test_rank_zero_is_refused() -> None:
+    with pytest.raises(ValueError, match="1 or more"):
+        ndcg_at(10, [3, 0])

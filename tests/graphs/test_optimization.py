@@ -1,0 +1,161 @@
+"""The optimisation graph with a scripted model: what must hold whatever the model writes."""
+
+import re
+from typing import Any
+
+import pytest
+
+from graphs import LoopSettings, build_graph
+from memory import DemonstrationMemory
+from memory.errors import EndpointUnavailable
+from tests.scripted import ScriptedChat, WordRanker, task
+
+# With WordRanker, a word of the target (c1, "blue boat") puts it first; a word of another
+# candidate puts that one before it; neither leaves candidate order: rank 2.
+MISS, HIT, WORSE = "likes puzzles", "wants something blue", "old green lamps and a train"
+
+
+async def run(
+    memory: DemonstrationMemory, replies: list[Any], **settings: Any
+) -> tuple[dict[str, Any], ScriptedChat, WordRanker]:
+    chat, ranker = ScriptedChat(replies=list(replies)), WordRanker()
+    graph = build_graph(model=chat, ranker=ranker, memory=memory, settings=LoopSettings(**settings))
+    state = await graph.ainvoke({"task": task()}, {"max_concurrency": 1})
+    return state, chat, ranker
+
+
+async def test_the_best_demonstration_is_chosen_and_remembered(
+    memory: DemonstrationMemory,
+) -> None:
+    state, _, _ = await run(memory, [MISS, HIT], paths=1, rounds=4)
+    assert state["chosen"].text == HIT
+    assert state["chosen"].effect == 1.0
+    assert state["stopped_by"] == "solved"
+    assert state["round"] == 2
+    (best, *_) = await memory.recall("u1")
+    assert best == state["chosen"]
+
+
+async def test_it_stops_after_its_rounds_and_ties_go_to_the_later_one(
+    memory: DemonstrationMemory,
+) -> None:
+    state, chat, _ = await run(memory, [MISS, "likes games", WORSE], paths=1, rounds=3)
+    assert (state["stopped_by"], state["round"], len(chat.replies)) == ("rounds", 3, 0)
+    assert state["chosen"].text == "likes games"
+
+
+async def test_it_stops_when_the_budget_is_spent(memory: DemonstrationMemory) -> None:
+    state, _, _ = await run(memory, [MISS] * 2, paths=1, rounds=9, max_calls=4, tie_shuffles=0)
+    assert state["stopped_by"] == "budget"
+    assert state["usage"].calls == 4
+
+
+async def test_ties_are_settled_over_shuffled_candidates(memory: DemonstrationMemory) -> None:
+    _, _, ranker = await run(memory, [MISS, "likes games"], paths=1, rounds=2, tie_shuffles=3)
+    # Two rounds, then three shuffles for each of the two tied texts.
+    assert len(ranker.asked) == 2 + 2 * 3
+
+
+async def test_the_generator_is_told_the_rank_and_never_the_target(
+    memory: DemonstrationMemory,
+) -> None:
+    _, chat, _ = await run(memory, [WORSE, MISS, MISS], paths=1, rounds=3)
+    assert "ranked 4th of 4): old green lamps" in chat.asked[1]
+    assert not any("blue boat" in prompt for prompt in chat.asked)
+
+
+async def test_a_demonstration_that_names_the_target_is_rejected_and_counted(
+    memory: DemonstrationMemory,
+) -> None:
+    state, chat, ranker = await run(memory, ["buys the Blue Boat", "", MISS], paths=1, rounds=3)
+    trials = state["paths"][0].trials
+    assert [t.verdict for t in trials] == ["names_target", "empty", "usable"]
+    assert [t.demonstration.effect for t in trials[:2]] == [0.0, 0.0]
+    assert len(ranker.asked) == 1
+    assert state["chosen"].text == MISS
+    assert "Blue Boat" not in chat.asked[1]
+
+
+async def test_a_user_without_any_usable_demonstration_ends_without_a_choice(
+    memory: DemonstrationMemory,
+) -> None:
+    state, _, _ = await run(memory, ["", ""], paths=1, rounds=2)
+    assert state["chosen"] is None
+    assert await memory.recall("u1") == []
+
+
+def word_by_path(chat: ScriptedChat) -> list[str]:
+    """Which path's word each later prompt shows."""
+    return [",".join(sorted(set(re.findall(r"path\w", p)))) for p in chat.asked]
+
+
+async def test_paths_never_see_each_other_before_a_perturbation(
+    memory: DemonstrationMemory,
+) -> None:
+    replies = [f"{word} note {n}" for n in range(3) for word in ("patha", "pathb", "pathc")]
+    state, chat, _ = await run(memory, replies, paths=3, rounds=3, similarity_threshold=1.0)
+    assert word_by_path(chat) == ["", "", ""] + ["patha", "pathb", "pathc"] * 2
+    for index, path in state["paths"].items():
+        parents = {p for t in path.trials for p in t.demonstration.parents}
+        own = {t.demonstration.id for t in path.trials}
+        assert parents <= own, f"path {index} descends from another path"
+
+
+async def test_on_collapse_the_least_similar_other_path_is_injected(
+    memory: DemonstrationMemory,
+) -> None:
+    # Path 0 repeats itself without gain; path 1 is near it, path 2 far from it.
+    repeat, near, far = "likes paper things", "likes paper things {}", "{} music {} jazz {}"
+    replies = []
+    for n in range(4):
+        replies += [repeat, near.format(f"x{n} y{n} z{n} w{n}"), far.format(n, n * 7, n * 11)]
+    state, chat, _ = await run(memory, replies, paths=3, rounds=4)
+    collapsed = [j for j in state["judgements"] if j.collapsed and j.path == 0]
+    assert [j.round for j in collapsed] == [3, 4]
+    assert collapsed[0].source == 2
+    injected = state["paths"][2].trials[2].demonstration
+    perturbed = state["paths"][0].trials[3].demonstration
+    assert perturbed.perturbed_by == injected.id
+    assert f"another point of view: {injected.text}" in chat.asked[9]
+
+
+async def test_without_perturbation_collapse_is_noted_and_nothing_injected(
+    memory: DemonstrationMemory,
+) -> None:
+    state, chat, _ = await run(memory, [MISS] * 8, paths=2, rounds=4, perturbation=False)
+    assert any(j.collapsed for j in state["judgements"])
+    assert not any("point of view" in prompt for prompt in chat.asked)
+
+
+async def test_a_solved_path_rests(memory: DemonstrationMemory) -> None:
+    state, _, _ = await run(memory, [HIT, MISS, MISS, MISS], paths=2, rounds=3)
+    assert [len(state["paths"][i].trials) for i in (0, 1)] == [1, 3]
+
+
+async def test_prompt_order_and_regularisation_reach_both_stages(
+    memory: DemonstrationMemory,
+) -> None:
+    _, chat, ranker = await run(
+        memory,
+        [MISS, MISS],
+        paths=1,
+        rounds=2,
+        prompt_order="demonstration_first",
+        regularisation="Be brief.",
+    )
+    assert chat.asked[1].startswith(("The last note", "A note that worked"))
+    assert ranker.asked[0].startswith("Note on the shopper")
+    assert "Be brief." in chat.asked[0]
+    assert "Be brief." in ranker.asked[0]
+
+
+async def test_a_passing_fault_is_tried_again(memory: DemonstrationMemory) -> None:
+    state, _, _ = await run(memory, [EndpointUnavailable("later"), MISS], paths=1, rounds=1)
+    assert state["chosen"].text == MISS
+
+
+async def test_optimisation_needs_a_known_target(memory: DemonstrationMemory) -> None:
+    graph = build_graph(model=ScriptedChat(replies=[]), ranker=WordRanker(), memory=memory)
+    unknown = task().__class__("u1", task().history, task().candidates)
+    with pytest.raises(ValueError, match="target is known"):
+        await graph.ainvoke({"task": unknown})
