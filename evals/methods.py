@@ -1,5 +1,6 @@
 """The methods that are compared: each ranks a user's test task in its own way."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -56,8 +57,10 @@ async def minilm_floor(
     tools: Tools, task: RankingTask, record: UserRecord
 ) -> tuple[Ranking, Usage]:
     """Cosine of each candidate's title to the mean of the last titles, in MiniLM's space."""
-    recent = tools.embed([item.title for item in task.history[-RECENT_TITLES:]]).mean(axis=0)
-    cosines = tools.embed([c.title for c in task.candidates]) @ recent
+    recent = [item.title for item in task.history[-RECENT_TITLES:]]
+    titles = [c.title for c in task.candidates]
+    rows = await asyncio.to_thread(tools.embed, [*titles, *recent])
+    cosines = rows[: len(titles)] @ rows[len(titles) :].mean(axis=0)
     scores = {c.id: float(x) for c, x in zip(task.candidates, cosines, strict=True)}
     return ranking_from(scores, task.candidates), Usage()
 

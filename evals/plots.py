@@ -1,10 +1,11 @@
 """The report's two plots: quality by round, and similarity by round."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from agents.guard import Judgement
 from evals.curves import judgements, round_means
 from evals.draws import generator
 from evals.journal import UserRecord
@@ -36,7 +37,7 @@ def similarity_plot(records: Sequence[UserRecord], threshold: float) -> Figure:
     """Cosine of consecutive demonstrations by round, collapses and perturbations marked."""
     figure, axes = _canvas("Consecutive demonstrations: how alike, and when the guard stepped in")
     rng = generator("jitter")
-    groups = {
+    groups: dict[str, tuple[str, str, Callable[[Judgement], bool]]] = {
         "no collapse": (GREY, "o", lambda j: not j.collapsed),
         "collapse, not perturbed": (RED, "o", lambda j: j.collapsed and j.source is None),
         "collapse, perturbed next round": (

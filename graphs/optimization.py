@@ -1,6 +1,6 @@
 """The optimisation graph: m paths write, rank and score side by side, round after round.
 
-    START =Send x m=> path -> collapse_guard =Send x m=> path | choose -> END
+    START -> begin =Send x m=> path -> collapse_guard =Send x m=> path | choose -> END
 
 Source: LRGD (arXiv 2504.04386), m-PDO with collapse-triggered perturbation.
 """
@@ -24,7 +24,7 @@ from agents.recommender import Ranker
 from agents.values import RankingTask
 from graphs.path import RETRY, PathNodes, build_path, call_seed
 from graphs.settings import LoopSettings
-from graphs.state import LoopState, PathState, StopReason
+from graphs.state import LoopState, PathState, StopReason, as_task
 from memory import Demonstration, DemonstrationMemory
 
 
@@ -52,10 +52,12 @@ def build_graph(
     generator = Generator(model, settings.regularisation, settings.prompt_order)
     nodes = LoopNodes(ranker, memory, settings)
     graph = StateGraph(LoopState)
+    graph.add_node("begin", nodes.begin)
     graph.add_node("path", build_path(PathNodes(generator, ranker, memory, settings)))
     graph.add_node("collapse_guard", nodes.guard)
     graph.add_node("choose", nodes.choose, retry_policy=RETRY)
-    graph.add_conditional_edges(START, nodes.begin_round, ["path"])
+    graph.add_edge(START, "begin")
+    graph.add_conditional_edges("begin", nodes.begin_round, ["path"])
     graph.add_edge("path", "collapse_guard")
     graph.add_conditional_edges("collapse_guard", nodes.route_after_guard, ["path", "choose"])
     graph.add_edge("choose", END)
@@ -70,10 +72,15 @@ class LoopNodes:
     memory: DemonstrationMemory
     settings: LoopSettings
 
+    def begin(self, state: LoopState) -> dict[str, Any]:
+        """Check the task."""
+        task = as_task(state["task"])
+        if task.target is None:
+            raise ValueError(f"user {task.user_id!r}: optimisation needs a known target")
+        return {"task": task}
+
     def begin_round(self, state: LoopState) -> list[Send]:
         """Send each path that can still gain into its next round."""
-        if state["task"].target is None:
-            raise ValueError("optimisation needs a task whose target is known")
         known = state.get("paths", {})
         paths = [known.get(i, PathState(i)) for i in range(self.settings.paths)]
         round_ = state.get("round", 0) + 1

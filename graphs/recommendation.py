@@ -15,6 +15,7 @@ from agents.recommender import Ranker
 from agents.values import Ranking, RankingTask
 from graphs.path import RETRY
 from graphs.settings import LoopSettings
+from graphs.state import as_task
 from memory import Demonstration, DemonstrationMemory
 
 SIMILAR_USERS = 2
@@ -66,14 +67,14 @@ class _Nodes:
 
     async def recall(self, state: RecommendationState) -> dict[str, Any]:
         """The user's best demonstration, or those of the most similar users."""
-        task, dataset = state["task"], self.settings.dataset
+        task, dataset = as_task(state["task"]), self.settings.dataset
         own = await self.memory.recall(task.user_id, dataset=dataset, limit=1)
         if own:
-            return {"demonstrations": own, "source": "own"}
+            return {"task": task, "demonstrations": own, "source": "own"}
         taste = "; ".join(item.title for item in task.history)
         near = await self.memory.nearest(taste, dataset=dataset, limit=SIMILAR_USERS)
         source: Source = "similar users" if near else "none"
-        return {"demonstrations": [d for d, _ in near], "source": source}
+        return {"task": task, "demonstrations": [d for d, _ in near], "source": source}
 
     async def recommend(self, state: RecommendationState) -> dict[str, Any]:
         """Rank the candidates with what was recalled in the prompt."""

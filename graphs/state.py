@@ -1,8 +1,11 @@
 """State of the optimisation graph. Each field says who writes it and when."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from operator import add
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
+
+from pydantic import TypeAdapter
 
 from agents.endpoint import Usage
 from agents.generator import Draft, Verdict
@@ -59,15 +62,24 @@ class PathState:
 def merge_paths(
     old: dict[int, PathState] | None, new: dict[int, PathState]
 ) -> dict[int, PathState]:
-    """Reducer: results of paths that ran side by side, by index."""
-    return {**(old or {}), **new}
+    """Reducer: results of paths that ran side by side, in order of their index."""
+    return dict(sorted({**(old or {}), **new}.items()))
+
+
+def as_task(task: RankingTask | Mapping[str, Any]) -> RankingTask:
+    """The task, also where it came as JSON: from LangGraph's server, say.
+
+    Raises:
+        ValidationError: it is no task (pydantic's; names the field).
+    """
+    return TypeAdapter(RankingTask).validate_python(task)
 
 
 class LoopState(TypedDict, total=False):
     """State of one user's optimisation."""
 
     task: RankingTask
-    """The validation task. Given by the caller, never changed."""
+    """The validation task. Given by the caller, as a value or as JSON; checked by `begin`."""
     round: int
     """Completed rounds. Written by the collapse guard only."""
     paths: Annotated[dict[int, PathState], merge_paths]

@@ -38,13 +38,20 @@ def load_minilm(folder: Path | None = None, cache_size: int = 65_536) -> Embed:
 
     # Importing torch takes seconds: commands that embed nothing should not wait for it.
     from sentence_transformers import SentenceTransformer
+    from threadpoolctl import threadpool_limits
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
     model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
 
     def encode(texts: Sequence[str]) -> NDArray[np.float32]:
-        rows = model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+        # One by one: padding beside a longer text would change a row's last digits, and with them
+        # now and then a decision that a resumed run has to take again. One thread: more gain
+        # nothing on one text, and stall for seconds when another process wants a core.
+        with threadpool_limits(1):
+            rows = model.encode(
+                list(texts), batch_size=1, normalize_embeddings=True, show_progress_bar=False
+            )
         return np.asarray(rows, dtype=np.float32)
 
     return remember_rows(encode, cache_size)

@@ -1,9 +1,12 @@
 """The optimisation graph with a scripted model: what must hold whatever the model writes."""
 
+import json
 import re
+from dataclasses import asdict
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from graphs import LoopSettings, build_graph
 from memory import DemonstrationMemory
@@ -157,5 +160,14 @@ async def test_a_passing_fault_is_tried_again(memory: DemonstrationMemory) -> No
 async def test_optimisation_needs_a_known_target(memory: DemonstrationMemory) -> None:
     graph = build_graph(model=ScriptedChat(replies=[]), ranker=WordRanker(), memory=memory)
     unknown = task().__class__("u1", task().history, task().candidates)
-    with pytest.raises(ValueError, match="target is known"):
+    with pytest.raises(ValueError, match="a known target"):
         await graph.ainvoke({"task": unknown})
+
+
+async def test_a_task_may_come_as_json(memory: DemonstrationMemory) -> None:
+    graph = build_graph(model=ScriptedChat(replies=[HIT] * 3), ranker=WordRanker(), memory=memory)
+    state = await graph.ainvoke({"task": json.loads(json.dumps(asdict(task())))})
+    assert state["task"] == task()
+    assert state["stopped_by"] == "solved"
+    with pytest.raises(ValidationError, match="user_id"):
+        await graph.ainvoke({"task": {"history": []}})
