@@ -38,7 +38,7 @@ class CollapseGuard:
     patience: int = 2
     policy: Policy = "least_similar"
     enabled: bool = True
-    """False for the ablation: collapse is still noted, nothing is injected."""
+    """False: collapse is still noted, nothing is injected."""
 
     def judge(
         self,

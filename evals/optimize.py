@@ -8,8 +8,6 @@ from typing import Any
 from evals.bundle import Bundle
 from evals.journal import Lines, UserRecord
 
-CALLING_NODES = {"generator", "recommender"}
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -68,7 +66,7 @@ async def _optimize_user(
     async for _, update in graph.astream(
         start, config, stream_mode="updates", subgraphs=True, durability="sync"
     ):
-        report(Progress(calls=len(CALLING_NODES & update.keys())))
+        report(Progress(calls=_calls(update)))
     return record_of(user_id, (await graph.aget_state(config)).values)
 
 
@@ -82,3 +80,9 @@ def record_of(user_id: str, state: dict[str, Any]) -> UserRecord:
         stopped_by=state["stopped_by"],
         usage=state["usage"],
     )
+
+
+def _calls(update: dict[str, Any]) -> int:
+    """Model calls behind an update; `path` only sums up what its own nodes have told."""
+    told = [out for node, out in update.items() if node != "path" and isinstance(out, dict)]
+    return sum(out["usage"].calls for out in told if "usage" in out)

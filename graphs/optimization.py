@@ -128,8 +128,10 @@ class LoopNodes:
         self, path: PathState, paths: dict[int, PathState], round_: int, task: RankingTask
     ) -> Judgement:
         s = self.settings
+        # After the last round there is nothing left to perturb.
+        enabled = s.perturbation and round_ < s.rounds
         guard = CollapseGuard(
-            self.memory.embed, s.similarity_threshold, s.patience, s.policy, s.perturbation
+            self.memory.embed, s.similarity_threshold, s.patience, s.policy, enabled
         )
         others = {i: p.demonstrations[-1].text for i, p in paths.items() if p.demonstrations}
         others.pop(path.index)

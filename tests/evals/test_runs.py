@@ -72,9 +72,7 @@ async def test_records_come_back_from_the_journal_as_they_were(
     reports: list[Progress] = []
     records = await optimize(folder, bundle, reports)
     assert folder.records.read() == records
-    assert sum(p.calls for p in reports) == sum(
-        len(path.trials) + len(path.demonstrations) for r in records for path in r.paths
-    )
+    assert sum(p.calls for p in reports) == sum(r.usage.calls for r in records)
     assert sum(p.done is not None for p in reports) == USERS
     assert rejected(records) > 0
 
