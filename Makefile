@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint test-slow test-shared format
+.PHONY: demo test lint test-shared format
 
 demo: $(READY)
 	$(BIN)/lrgd demo
@@ -15,9 +15,6 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-
-test-slow: $(READY)
-	$(BIN)/pytest -m slow
 
 test-shared: $(READY)
 	$(BIN)/pytest -m shared

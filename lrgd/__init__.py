@@ -1,15 +1,32 @@
 """LRGD: recommend with a language model whose prompt, not its weights, is optimised.
 
-from lrgd import build_graph, open_workbench
+    from lrgd import build_graph, open_workbench
+
+Names are imported when they are first used, so that the command line can say in one line that
+another package stands where `agents` should.
 """
 
-from agents.endpoint import EndpointSettings
-from agents.recommender import DecisionRanker, ListwiseRanker, Ranker
-from agents.values import Item, Ranking, RankingTask
-from graphs import LoopSettings, build_graph, build_recommendation_graph, open_checkpoints
-from lrgd.workbench import ModelChoice, Workbench, open_workbench
-from memory import Demonstration, DemonstrationMemory, load_minilm
-from memory.errors import LrgdError
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agents.endpoint import EndpointSettings
+    from agents.recommender import DecisionRanker, ListwiseRanker, Ranker
+    from agents.values import Item, Ranking, RankingTask
+    from graphs import LoopSettings, build_graph, build_recommendation_graph, open_checkpoints
+    from lrgd.workbench import ModelChoice, Workbench, open_workbench
+    from memory import Demonstration, DemonstrationMemory, load_minilm
+    from memory.errors import LrgdError
+
+_HOMES = {
+    "agents.endpoint": ("EndpointSettings",),
+    "agents.recommender": ("DecisionRanker", "ListwiseRanker", "Ranker"),
+    "agents.values": ("Item", "Ranking", "RankingTask"),
+    "graphs": ("LoopSettings", "build_graph", "build_recommendation_graph", "open_checkpoints"),
+    "lrgd.workbench": ("ModelChoice", "Workbench", "open_workbench"),
+    "memory": ("Demonstration", "DemonstrationMemory", "load_minilm"),
+    "memory.errors": ("LrgdError",),
+}
 
 __all__ = [
     "DecisionRanker",
@@ -31,3 +48,10 @@ __all__ = [
     "open_checkpoints",
     "open_workbench",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
+    raise AttributeError(f"module 'lrgd' has no attribute {name!r}")

@@ -3,7 +3,6 @@
 0: done. 2: bad input, or an endpoint that cannot be used. 130: stopped by Ctrl-C.
 """
 
-import importlib.util
 import sys
 
 INTERRUPTED = 130
@@ -12,9 +11,11 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line."""
-    if importlib.util.find_spec("agents") is None or not importlib.util.find_spec("agents.prompts"):
+    import agents
+
+    if getattr(agents, "DISTRIBUTION", "") != "lrgd":
         _stop(
-            "`import agents` finds another package, openai-agents perhaps: lrgd needs its own venv"
+            "`import agents` finds another package (openai-agents?): give lrgd its own venv"
         )
     from lrgd.commands import app
     from memory.errors import LrgdError

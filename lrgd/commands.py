@@ -50,6 +50,7 @@ DEFAULTS = LoopSettings()
 BundlePath = Annotated[Path, typer.Argument(help="Folder of the bundle.")]
 Out = Annotated[Path, typer.Option(help="Folder to write the bundle to.")]
 RunPath = Annotated[Path, typer.Option("--run", help="Folder of the run.")]
+DEFAULT_RUN = Path("runs/default")
 Users = Annotated[int, typer.Option(min=2, help="Users to take.")]
 Candidates = Annotated[int, typer.Option(min=2, help="Size of a candidate set, target included.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all that is drawn.")]
@@ -112,7 +113,7 @@ def show(
 @app.command()
 def optimize(
     bundle: BundlePath,
-    run: RunPath,
+    run: RunPath = DEFAULT_RUN,
     users: Users = 50,
     paths: Annotated[int, typer.Option(min=1, help="Paths a user.")] = DEFAULTS.paths,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds a path.")] = DEFAULTS.rounds,
@@ -127,7 +128,9 @@ def optimize(
     prompt_order: Annotated[
         PromptOrder, typer.Option(help="What comes first in a prompt.")
     ] = DEFAULTS.prompt_order,
-    max_calls: Annotated[int | None, typer.Option(min=1, help="Model calls a user.")] = None,
+    max_calls: Annotated[
+        int | None, typer.Option(min=1, help="Budget: model calls a user, then it stops.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run.")] = False,
     base_url: BaseUrl = None,
     model: Model = None,
@@ -154,7 +157,7 @@ def optimize(
 
 @app.command()
 def evaluate(
-    run: RunPath,
+    run: RunPath = DEFAULT_RUN,
     bundle: Annotated[Path | None, typer.Option(help="The run's bundle, if it has moved.")] = None,
     json_: Json = False,
     base_url: BaseUrl = None,
@@ -182,7 +185,7 @@ def evaluate(
 def recommend(
     bundle: BundlePath,
     user: Annotated[str, typer.Option(help="User of the bundle.")],
-    run: RunPath = Path("runs/default"),
+    run: RunPath = DEFAULT_RUN,
     top: Annotated[int, typer.Option(min=1, help="Items to print.")] = 10,
     base_url: BaseUrl = None,
     model: Model = None,

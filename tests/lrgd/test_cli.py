@@ -1,6 +1,7 @@
 """The command line as a person meets it: in a process of its own, with real exit codes."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -122,6 +123,19 @@ def test_a_run_from_optimize_to_recommend(saved: Path, tmp_path: Path) -> None:
     assert_refused(lrgd("recommend", saved, "--user", "x", *options), "no user 'x'")
     users = json.loads((tmp_path / "run" / "run.json").read_text())["users"]
     assert ("shopper-001" in users) == ("demonstration of: own" in recommended.stdout)
+
+
+def test_another_package_named_agents_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "__init__.py").touch()
+    found = subprocess.run(
+        [*LRGD, "--help"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert_refused(found, "openai-agents")
 
 
 def results(run: Path) -> list[dict[str, Any]]:
