@@ -132,5 +132,6 @@ def translated_errors(endpoint: str) -> Iterator[None]:
 
 def _reason(error: OpenAIError) -> str:
     if isinstance(error, APIStatusError):
-        return f"HTTP {error.status_code} {' '.join(error.message.split())[:300]}"
+        # The body says more than the client's message, which may be a bare status.
+        return f"HTTP {error.status_code} {' '.join(error.response.text.split())[:300]}"
     return " ".join(str(error.__cause__ or error).split())[:300]

@@ -14,9 +14,7 @@ def main() -> None:
     import agents
 
     if getattr(agents, "DISTRIBUTION", "") != "lrgd":
-        _stop(
-            "`import agents` finds another package (openai-agents?): give lrgd its own venv"
-        )
+        _stop("`import agents` finds another package (openai-agents?): give lrgd its own venv")
     from lrgd.commands import app
     from memory.errors import LrgdError
 

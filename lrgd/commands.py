@@ -170,7 +170,9 @@ def evaluate(
     opened = runs.reopen(run, choice, bundle)
     if not opened.optimized:
         done, wanted = len(opened.records), len(opened.header.users)
-        raise InputError(f"{run}: {done} of {wanted} users are done: finish with --resume first")
+        raise InputError(
+            f"{run}: {done} of {wanted} users are done: `lrgd optimize --resume` first"
+        )
     if not opened.scored:
         _with_workbench(opened, choice, lambda bench: runs.score(opened, bench))
     rows = runs.table(opened)
