@@ -91,11 +91,11 @@ class LoopNodes:
         ]
 
     def guard(self, state: LoopState) -> dict[str, Any]:
-        """Judge every path that ran, and set the perturbations of the next round."""
+        """Judge every path that wrote, and set the perturbations of the next round."""
         round_ = state.get("round", 0) + 1
         paths = state["paths"]
-        ran = [p for p in paths.values() if p.trials[-1].demonstration.round == round_]
-        judgements = [self._judge(p, paths, round_, state["task"]) for p in ran if p.demonstrations]
+        wrote = [p for p in paths.values() if p.wrote_in(round_)]
+        judgements = [self._judge(p, paths, round_, state["task"]) for p in wrote]
         perturbed = {
             j.path: replace(paths[j.path], perturbation=paths[j.source].demonstrations[-1])
             for j in judgements

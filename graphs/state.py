@@ -55,6 +55,10 @@ class PathState:
         """Whether a demonstration put the ground truth first: nothing is left to gain."""
         return self.best_effect >= 1.0
 
+    def wrote_in(self, round_: int) -> bool:
+        """Whether it wrote a usable demonstration in this round."""
+        return any(d.round == round_ for d in self.demonstrations)
+
     def with_trial(self, trial: Trial) -> "PathState":
         return replace(self, trials=(*self.trials, trial), perturbation=None)
 

@@ -77,6 +77,8 @@ async def test_a_demonstration_that_names_the_target_is_rejected_and_counted(
     assert len(ranker.asked) == 1
     assert state["chosen"].text == MISS
     assert "Blue Boat" not in chat.asked[1]
+    # The guard has nothing to say of a round without a demonstration.
+    assert [j.round for j in state["judgements"]] == [3]
 
 
 async def test_a_user_without_any_usable_demonstration_ends_without_a_choice(
