@@ -1,8 +1,8 @@
 """The product's own small world: a generated shop and shoppers whose tastes drift.
 
-Titles, brands and categories read like a real shop's. A shopper leans to departments, brands and
-styles; now and then one leaning is replaced. So a history predicts the next purchase, but not
-perfectly.
+Titles, brands and categories read like a real shop's. A shopper leans to a department, a brand and a
+style of it, and still a little to what came before; now and then a new leaning takes over. So a
+history predicts the next purchase, but not perfectly, and its recent part better than the rest.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ from evals.datasets import DataSet
 from evals.draws import generator, pick, pick_weighted, shuffled
 
 DRIFT = 0.12
-"""Chance, at each purchase, that one of the shopper's leanings is replaced."""
+"""Chance, at each purchase, that a new leaning takes over."""
+
+WEIGHTS = (4.0, 1.0, 1.0)
+"""How much the present leaning and the two before it count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +108,11 @@ def _item(rng: Random, n: int, department: str, brand: str, kind: str, style: st
 
 
 def _purchases(rng: Random, catalogue: list[Item]) -> tuple[str, ...]:
-    leanings = [_leaning(rng) for _ in range(3)]
+    leanings = [_leaning(rng) for _ in WEIGHTS]
     bought: dict[str, None] = {}
     for _ in range(8 + int(rng.random() * 23)):
         if rng.random() < DRIFT:
-            leanings[int(rng.random() * len(leanings))] = _leaning(rng)
+            leanings = [_leaning(rng), *leanings[:-1]]
         weights = [0.0 if i.id in bought else _appeal(i, leanings) for i in catalogue]
         bought[pick_weighted(rng, catalogue, weights).id] = None
     return tuple(bought)
@@ -123,11 +126,12 @@ def _leaning(rng: Random) -> dict[str, str]:
 
 
 def _appeal(item: Item, leanings: list[dict[str, str]]) -> float:
-    """How likely the item is bought, up to a factor."""
+    """How likely the item is bought, up to a factor. `leanings`: the present one first."""
     department, _, style = item.categories
     return sum(
-        (7.0 if item.brand == want["brand"] else 1.0)
+        weight
+        * (7.0 if item.brand == want["brand"] else 1.0)
         * (12.0 if style == want["style"] else 1.0)
         * (8.0 if department == want["department"] else 0.1)
-        for want in leanings
+        for weight, want in zip(WEIGHTS, leanings, strict=True)
     )
