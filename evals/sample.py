@@ -1,8 +1,9 @@
 """The product's own small world: a generated shop and shoppers whose tastes drift.
 
-Titles, brands and categories read like a real shop's. A shopper leans to a department, a brand and a
-style of it, and still a little to what came before; now and then a new leaning takes over. So a
-history predicts the next purchase, but not perfectly, and its recent part better than the rest.
+Titles, brands and categories read like a real shop's. A shopper leans to a department, a brand
+and a style of it, and still a little to what came before; now and then a new leaning takes over.
+So a history predicts the next purchase, but not perfectly, and its recent part better than the
+rest.
 """
 
 from dataclasses import dataclass

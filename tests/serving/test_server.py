@@ -10,6 +10,12 @@ from pathlib import Path
 import pytest
 
 from agents.endpoint import connect
+from agents.generator import Generator
+from agents.prompts import ranking_state
+from agents.recommender import DecisionRanker
+from evals.metrics import ndcg_at
+from evals.protocol import freeze
+from evals.sample import sample_world
 from memory.errors import EndpointError
 from serving.pocket import MODEL_DIR
 from serving.server import serve_transformers
@@ -64,10 +70,20 @@ def test_the_server_ends_with_its_parent(how: signal.Signals) -> None:
     assert not alive(server)
 
 
-async def test_it_answers_while_open() -> None:
+async def test_the_served_model_writes_and_ranks_well_above_random() -> None:
+    world = freeze(sample_world(), users=40, candidates=50, history=20, seed=3)
+    tasks = [world.task(user, "test") for user in world.users]
     async with serve_transformers(MODEL_DIR) as settings, connect(settings) as endpoint:
-        await endpoint.check()
         assert settings.concurrency == 1
+        ranker = DecisionRanker(endpoint)
+        ranked = [await ranker.rank(ranking_state(t, None), t.candidates) for t in tasks]
+        generator = Generator(endpoint.chat_model(temperature=0.8, max_tokens=48))
+        first, again, other = [await generator.write(tasks[0], seed=s) for s in (1, 1, 2)]
+    ranks = [r.rank_of(str(t.target_id)) for (r, _), t in zip(ranked, tasks, strict=True)]
+    # A random order gives 0.091, standard error 0.03 for 40 users.
+    assert ndcg_at(10, ranks).mean() > 0.18
+    assert first.verdict == "usable"
+    assert first.text == again.text != other.text
 
 
 async def test_a_folder_without_a_model_is_refused_at_once(tmp_path: Path) -> None:
