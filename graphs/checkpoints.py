@@ -36,4 +36,11 @@ async def open_checkpoints(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
     allowed = [(value.__module__, value.__name__) for value in VALUES]
     serde = JsonPlusSerializer(allowed_msgpack_modules=allowed)
     async with aiosqlite.connect(path) as connection:
-        yield AsyncSqliteSaver(connection, serde=serde)
+        saver = AsyncSqliteSaver(connection, serde=serde)
+        try:
+            yield saver
+        finally:
+            # A path that was cancelled may have a write under way: closed before its commit,
+            # it would leave the file locked for as long as this process lives.
+            async with saver.lock:
+                await connection.close()
