@@ -1,4 +1,4 @@
-"""The paper's listwise protocol: the prompt, and the parser of what comes back.
+"""The paper's listwise protocol: the parser of what comes back.
 
 A line counts only if, without its numbering and quotes, it IS a candidate's title: never by
 substring, which would let "Halo" answer for "Halo 2".
@@ -13,14 +13,6 @@ from agents.prompts import option_names
 from agents.values import Item, Ranking, RankingAudit
 
 _LEAD = re.compile(r"^\W*(?:\d{1,3}\s*[.):\]-]+\s*)?")
-
-
-def listwise_prompt(state: str, candidates: Sequence[Item]) -> str:
-    """The ranking state, then the candidates, then how to answer."""
-    options = "\n".join(f"- {name}" for name in option_names(candidates))
-    request = "Rank all of these items by how likely the shopper buys them next, best first. "
-    request += "Answer with their titles only, exactly as given, one a line, numbered from 1."
-    return f"{state}\n\nItems:\n{options}\n\n{request}"
 
 
 def parse_list(text: str, candidates: Sequence[Item], *, truncated: bool = False) -> Ranking:

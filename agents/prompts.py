@@ -1,14 +1,16 @@
 """Every prompt of the project, as functions from values to text.
 
 The pocket model is trained on these very functions, so training and use cannot drift apart.
-Order of the parts (LRGD, arXiv 2504.04386, section 3): the instruction X_T with the
-regularisation D_reg, the demonstrations X_D with the perturbation D_per, then the history.
-`demonstration_first` swaps the first two for the ablation.
+Order of the parts: what is shared comes first, so that a server's prefix cache can serve it: the
+instruction X_T with the regularisation D_reg (all users), the history (all calls for a user), then
+the demonstrations X_D with the perturbation D_per, then the candidates (LRGD, arXiv 2504.04386,
+section 3). `demonstration_first` puts X_D before all else, for the ablation.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import ascii_lowercase, ascii_uppercase
 from typing import Literal
 
 from agents.values import Item, RankingTask
@@ -23,6 +25,12 @@ GENERATION_INSTRUCTION = (
 )
 GENERATION_REQUEST = "Write a new note, one sentence, without titles."
 REGULARISATION = "Rely only on what is given here."
+LETTER_REQUEST = "Answer with the letter of one option only."
+LIST_REQUEST = "Rank the items that the shopper most likely buys next, best first."
+LINES_REQUEST = "Answer with {} titles only, exactly as given, one a line, numbered from 1."
+JSON_REQUEST = 'Answer with JSON only: {{"ranking": [{} titles, exactly as given]}}.'
+LETTERS = ascii_uppercase + ascii_lowercase
+"""Labels of options: single tokens in every byte-level or SentencePiece vocabulary."""
 
 _CONTROL = re.compile(r"<(\|?/?[A-Za-z_][^<>\s]{0,40})>|\[(/?INST)\]")
 
@@ -79,7 +87,7 @@ def generation_messages(
         effective: earlier demonstrations that worked, best first.
         perturbation: D_per, a demonstration of another path.
         regularisation: D_reg, beside the instruction; "" for none.
-        order: which of instruction and demonstrations comes first.
+        order: whether the demonstrations follow the history or come first of all.
     """
     notes = [f"A note that worked ({_result(a)}): {plain(a.text)}" for a in effective]
     if last is not None:
@@ -104,13 +112,33 @@ def option_names(candidates: Sequence[Item]) -> dict[str, str]:
     return names
 
 
+def choice_prompt(state: str, names: Sequence[str]) -> str:
+    """The state, then the options behind letters: the text that vLLM's `/v1/systemone` makes of
+    a choice question, so that both ways of asking are one prompt.
+
+    Raises ValueError for more names than there are LETTERS.
+    """
+    if len(names) > len(LETTERS):
+        raise ValueError(f"at most {len(LETTERS)} options have letters, got {len(names)}")
+    options = "\n".join(f"{letter}: {name}" for letter, name in zip(LETTERS, names, strict=False))
+    return f"{state}\n\nQuestion: {RANKING_QUESTION}\n{options}\n{LETTER_REQUEST}"
+
+
+def listwise_prompt(state: str, names: Sequence[str], length: int, *, as_json: bool = False) -> str:
+    """The state, then the candidates, then how to write down the best `length` of them."""
+    options = "\n".join(f"- {name}" for name in names)
+    answer = (JSON_REQUEST if as_json else LINES_REQUEST).format(length)
+    return f"{state}\n\nItems:\n{options}\n\n{LIST_REQUEST} {answer}"
+
+
 def _instruction(task: str, regularisation: str) -> str:
     return f"{task} {regularisation}".strip()
 
 
 def _ordered(instruction: str, notes: str, task: RankingTask, order: PromptOrder) -> str:
-    first = [instruction, notes] if order == "instruction_first" else [notes, instruction]
-    return "\n\n".join(part for part in (*first, _profile(task), _history(task.history)) if part)
+    parts = [instruction, _profile(task), _history(task.history)]
+    parts.insert(3 if order == "instruction_first" else 0, notes)
+    return "\n\n".join(part for part in parts if part)
 
 
 def _profile(task: RankingTask) -> str:

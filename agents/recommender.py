@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from langchain_core.language_models import BaseChatModel
 
 from agents.endpoint import Endpoint, Usage, translated_errors, usage_of
-from agents.listwise import listwise_prompt, parse_list
-from agents.prompts import RANKING_QUESTION, option_names
+from agents.listwise import parse_list
+from agents.prompts import RANKING_QUESTION, listwise_prompt, option_names
 from agents.values import Item, Ranking, RankingAudit
 from memory.errors import EndpointError
 
@@ -68,9 +68,13 @@ class ListwiseRanker:
 
     model: BaseChatModel
     name: str = "the chat model"
+    length: int = 10
+    """Titles to ask for."""
 
     async def rank(self, state: str, candidates: Sequence[Item]) -> tuple[Ranking, Usage]:
-        messages = [{"role": "user", "content": listwise_prompt(state, candidates)}]
+        names = option_names(candidates)
+        prompt = listwise_prompt(state, list(names), min(self.length, len(names)))
+        messages = [{"role": "user", "content": prompt}]
         with translated_errors(self.name):
             answer = await self.model.ainvoke(messages)
         truncated = answer.response_metadata.get("finish_reason") == "length"

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.listwise import listwise_prompt, parse_list
+from agents.listwise import parse_list
 from agents.values import Item
 
 ITEMS = [Item("h", "Halo"), Item("h2", "Halo 2"), Item("b", "007: Blood Stone"), Item("k", "Kirby")]
@@ -31,11 +31,6 @@ def test_what_is_not_named_follows_in_candidate_order_and_is_counted() -> None:
     audit = ranking.audit
     assert (audit.named, audit.duplicates, audit.out_of_set, audit.missing) == (1, 1, 1, 3)
     assert audit.truncated
-
-
-def test_the_prompt_lists_every_candidate() -> None:
-    text = listwise_prompt("STATE", ITEMS)
-    assert text.startswith("STATE\n\nItems:\n- Halo\n- Halo 2\n")
 
 
 @given(st.text() | st.lists(st.sampled_from([i.title for i in ITEMS])).map("\n".join))

@@ -1,6 +1,11 @@
+import pytest
+
 from agents.prompts import (
+    LETTERS,
     Attempt,
+    choice_prompt,
     generation_messages,
+    listwise_prompt,
     option_names,
     ordinal,
     plain,
@@ -27,9 +32,38 @@ def test_regularisation_stands_beside_the_instruction_and_can_be_left_out() -> N
     assert ranking_state(task(), "x", regularisation="").splitlines()[0].endswith(".")
 
 
-def test_demonstration_first_swaps_instruction_and_note() -> None:
+def test_what_all_calls_for_a_user_share_comes_first() -> None:
+    zero_shot = ranking_state(task(), None)
+    assert (
+        ranking_state(task(), "likes boats") == f"{zero_shot}\n\nNote on the shopper: likes boats"
+    )
+
+
+def test_demonstration_first_puts_the_note_before_all_else() -> None:
     text = ranking_state(task(), "likes boats", order="demonstration_first")
-    assert text.startswith("Note on the shopper: likes boats")
+    assert text == f"Note on the shopper: likes boats\n\n{ranking_state(task(), None)}"
+
+
+def test_a_choice_reads_like_vllms_own_question() -> None:
+    text = choice_prompt("STATE", ["Halo", "Kirby"])
+    assert text == (
+        "STATE\n\nQuestion: Which of these items does the shopper buy next?\n"
+        "A: Halo\nB: Kirby\nAnswer with the letter of one option only."
+    )
+
+
+def test_more_options_than_letters_are_refused() -> None:
+    with pytest.raises(ValueError, match="at most 52"):
+        choice_prompt("STATE", [str(n) for n in range(len(LETTERS) + 1)])
+
+
+def test_a_list_is_asked_for_in_lines_or_in_json() -> None:
+    lines = listwise_prompt("STATE", ["Halo", "Kirby"], 2)
+    assert lines.startswith("STATE\n\nItems:\n- Halo\n- Kirby\n\nRank the items")
+    assert "Answer with 2 titles only" in lines
+    assert '{"ranking": [2 titles, exactly as given]}' in listwise_prompt(
+        "STATE", ["Halo", "Kirby"], 2, as_json=True
+    )
 
 
 def test_the_generator_sees_ranks_and_the_perturbation_but_never_a_candidate() -> None:
