@@ -1,17 +1,18 @@
 """The model endpoint: one OpenAI-compatible server, one model, one pool of connections.
 
-Chat goes through a LangChain chat model, typed decisions through the OpenAI client; both share
-the pool, whose size is the limit on concurrent requests. Retries with jitter, Retry-After and
-per-request timeouts are the OpenAI client's.
+Chat goes through a LangChain chat model, all else through the OpenAI client; both share the pool,
+whose size is the limit on concurrent requests, and the `Meter` below it. Retries with jitter,
+Retry-After and per-request timeouts are the OpenAI client's.
 """
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx2
 from langchain_core.messages import AIMessage
 from langchain_openai import ChatOpenAI
+from langgraph.cache.base import BaseCache
 from openai import (
     APIConnectionError,
     APIStatusError,
@@ -21,7 +22,8 @@ from openai import (
     RateLimitError,
 )
 
-from memory.errors import EndpointError, EndpointUnavailable
+from agents.meter import BUDGET_SPENT, Budget, Meter
+from memory.errors import BudgetSpent, EndpointError, EndpointUnavailable
 
 NO_KEY = "none"
 """Sent where no key is set: local servers ask for none, the client insists on one."""
@@ -56,6 +58,11 @@ class Usage:
             self.completion_tokens + other.completion_tokens,
         )
 
+    def scaled(self, factor: float) -> "Usage":
+        """Each count times a factor, rounded."""
+        counts = (self.calls, self.prompt_tokens, self.completion_tokens)
+        return Usage(*(round(count * factor) for count in counts))
+
 
 def usage_of(answer: AIMessage) -> Usage:
     """One call, and the tokens that the server reported (0 where it reports none)."""
@@ -68,8 +75,9 @@ def usage_of(answer: AIMessage) -> Usage:
 class Endpoint:
     """The clients of one endpoint. Made by `connect`, which closes them."""
 
-    def __init__(self, settings: EndpointSettings, http: httpx2.AsyncClient) -> None:
+    def __init__(self, settings: EndpointSettings, http: httpx2.AsyncClient, meter: Meter) -> None:
         self.settings = settings
+        self.meter = meter
         self._http = http
         self.client = AsyncOpenAI(
             base_url=settings.base_url,
@@ -103,17 +111,32 @@ class Endpoint:
             await self.client.chat.completions.create(
                 model=self.settings.model,
                 messages=[{"role": "user", "content": "Hello"}],
-                max_tokens=1,
+                max_completion_tokens=1,
             )
+
+    def impatient(self) -> "Endpoint":
+        """The same endpoint, asked once and never again where it fails."""
+        return Endpoint(replace(self.settings, max_retries=0), self._http, self.meter)
 
 
 @asynccontextmanager
-async def connect(settings: EndpointSettings) -> AsyncIterator[Endpoint]:
-    """The endpoint's clients, closed at the end."""
+async def connect(
+    settings: EndpointSettings,
+    *,
+    cache: BaseCache[bytes] | None = None,
+    budget: Budget | None = None,
+) -> AsyncIterator[Endpoint]:
+    """The endpoint's clients, closed at the end.
+
+    Args:
+        cache: answers that were paid for already, see `Meter`; None asks every time.
+        budget: what may be spent; None for no bound.
+    """
     limits = httpx2.Limits(max_connections=settings.concurrency)
     timeout = httpx2.Timeout(settings.timeout_s, pool=None)
-    async with httpx2.AsyncClient(limits=limits, timeout=timeout) as http:
-        yield Endpoint(settings, http)
+    meter = Meter(httpx2.AsyncHTTPTransport(limits=limits), cache, budget or Budget())
+    async with httpx2.AsyncClient(transport=meter, timeout=timeout) as http:
+        yield Endpoint(settings, http, meter)
 
 
 @contextmanager
@@ -124,8 +147,10 @@ def translated_errors(endpoint: str) -> Iterator[None]:
     except (APIConnectionError, RateLimitError, InternalServerError) as error:
         raise EndpointUnavailable(f"no answer from {endpoint}: {_reason(error)}") from error
     except OpenAIError as error:
+        if isinstance(error, APIStatusError) and BUDGET_SPENT in error.response.headers:
+            raise BudgetSpent(error.response.headers[BUDGET_SPENT]) from error
         raise EndpointError(f"{endpoint} refused the request: {_reason(error)}") from error
-    except (ValueError, TypeError, LookupError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         # The clients' own words for an answer that is no JSON, or JSON of another shape.
         raise EndpointError(f"{endpoint} gave no answer of the protocol: {error}") from error
 

@@ -1,21 +1,23 @@
 """Recommender: ranks the candidates of a task. Stage 2 of LRGD (arXiv 2504.04386).
 
-Two modes behind one interface. `decision` reads a probability for each candidate from one
-forward pass; `listwise` has the model write the list, as in the paper, and parses it. Both return
-a permutation of the candidates, whatever the model did.
+Three modes behind one interface, `Ranker`. `decision` and `logprobs` read a probability for each
+candidate (`agents.heats`, `agents.choices`); `listwise` has the model write the list, as in the
+paper, and parses it. All return a permutation of the candidates, whatever the model did.
 """
 
+import asyncio
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, pstdev
 from typing import Any, Protocol
 
 from langchain_core.language_models import BaseChatModel
 
-from agents.endpoint import Endpoint, Usage, translated_errors, usage_of
+from agents.endpoint import Usage, translated_errors, usage_of
 from agents.listwise import parse_list
-from agents.prompts import RANKING_QUESTION, listwise_prompt, option_names
+from agents.prompts import listwise_prompt, option_names
 from agents.values import Item, Ranking, RankingAudit
-from memory.errors import EndpointError
 
 
 class Ranker(Protocol):
@@ -25,63 +27,91 @@ class Ranker(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class DecisionRanker:
-    """One typed `choice` question over `/v1/systemone`, its options the candidates."""
-
-    endpoint: Endpoint
-
-    async def rank(self, state: str, candidates: Sequence[Item]) -> tuple[Ranking, Usage]:
-        """Raises EndpointError where the server does not speak System One."""
-        names = option_names(candidates)
-        question = {
-            "type": "choice",
-            "instructions": RANKING_QUESTION,
-            "criteria": dict.fromkeys(names),
-        }
-        body = {
-            "model": self.endpoint.settings.model,
-            "state": state,
-            "questions": {"next": question},
-        }
-        with translated_errors(self.endpoint.name):
-            answer = await self.endpoint.client.post(
-                "/systemone", body=body, cast_to=dict[str, Any]
-            )
-        probabilities = self._probabilities(answer, names)
-        tokens = answer.get("usage", {}).get("input_tokens", 0)
-        return ranking_from(probabilities, candidates), Usage(1, tokens, 0)
-
-    def _probabilities(self, answer: dict[str, Any], names: dict[str, str]) -> dict[str, float]:
-        try:
-            by_name = answer["answers"]["next"]["probabilities"]
-            return {item_id: float(by_name[name]) for name, item_id in names.items()}
-        except (KeyError, TypeError, ValueError) as error:
-            raise EndpointError(
-                f"{self.endpoint.name}: wanted a probability for each of {len(names)} options "
-                f"from /v1/systemone, got {str(answer)[:200]}; try --ranking listwise"
-            ) from error
-
-
-@dataclass(frozen=True, slots=True)
 class ListwiseRanker:
-    """The paper's protocol: the model writes the ranked titles, one a line."""
+    """The paper's protocol: the model writes the best titles, in order."""
 
     model: BaseChatModel
     name: str = "the chat model"
     length: int = 10
     """Titles to ask for."""
+    as_json: bool = False
+    """Whether to hold the answer to a JSON schema: only for servers that constrain it."""
 
     async def rank(self, state: str, candidates: Sequence[Item]) -> tuple[Ranking, Usage]:
-        names = option_names(candidates)
-        prompt = listwise_prompt(state, list(names), min(self.length, len(names)))
-        messages = [{"role": "user", "content": prompt}]
+        names, length = list(option_names(candidates)), min(self.length, len(candidates))
+        prompt = listwise_prompt(state, names, length, as_json=self.as_json)
+        schema = {"response_format": ranking_schema(names, length)} if self.as_json else {}
         with translated_errors(self.name):
-            answer = await self.model.ainvoke(messages)
+            answer = await self.model.bind(**schema).ainvoke([{"role": "user", "content": prompt}])
         truncated = answer.response_metadata.get("finish_reason") == "length"
-        return parse_list(str(answer.text), candidates, truncated=truncated), usage_of(answer)
+        ranking = parse_list(str(answer.text), candidates, asked=length, truncated=truncated)
+        return ranking, usage_of(answer)
 
 
-def ranking_from(probabilities: dict[str, float], candidates: Sequence[Item]) -> Ranking:
-    """Candidates by falling probability; equal ones keep the candidate order."""
-    order = sorted((c.id for c in candidates), key=lambda item_id: -probabilities[item_id])
-    return Ranking(tuple(order), RankingAudit(named=len(order)), probabilities)
+@dataclass(frozen=True, slots=True)
+class ShuffledRanker:
+    """Averages a ranker over several candidate orders, so that positions matter less.
+
+    The orders are the given one and seeded shuffles of it. Where there are probabilities they are
+    averaged, otherwise ranks are.
+    """
+
+    ranker: Ranker
+    shuffles: int
+    """Orders in all, 1 or more."""
+
+    async def rank(self, state: str, candidates: Sequence[Item]) -> tuple[Ranking, Usage]:
+        orders = [list(candidates)]
+        for n in range(1, self.shuffles):
+            order = list(candidates)
+            random.Random(n).shuffle(order)
+            orders.append(order)
+        answers = await asyncio.gather(*(self.ranker.rank(state, order) for order in orders))
+        usage = sum((used for _, used in answers), Usage())
+        return averaged([ranking for ranking, _ in answers], candidates), usage
+
+
+def averaged(rankings: Sequence[Ranking], candidates: Sequence[Item]) -> Ranking:
+    """One ranking from several of the same candidates, with how much they differ.
+
+    The audit's counts are sums. Of written lists, the strict reading keeps what at least half of
+    them name letter for letter.
+    """
+    ids = [c.id for c in candidates]
+    places = [{item: rank for rank, item in enumerate(r.order, 1)} for r in rankings]
+    ranks = {i: [place[i] for place in places] for i in ids}
+    probabilities = {}
+    if all(r.probabilities for r in rankings):
+        probabilities = {i: fmean(r.probabilities.get(i, 0.0) for r in rankings) for i in ids}
+    order = sorted(ids, key=lambda i: (-probabilities.get(i, 0.0), fmean(ranks[i])))
+    lists = [r.strict for r in rankings if r.strict is not None]
+    strict = [i for i in order if 2 * sum(i in one for one in lists) >= len(lists)]
+    audit = RankingAudit(
+        named=sum(r.audit.named for r in rankings),
+        duplicates=sum(r.audit.duplicates for r in rankings),
+        out_of_set=sum(r.audit.out_of_set for r in rankings),
+        missing=sum(r.audit.missing for r in rankings),
+        truncated=any(r.audit.truncated for r in rankings),
+        position_sd=fmean(pstdev(of_item) for of_item in ranks.values()),
+    )
+    return Ranking(tuple(order), audit, probabilities, tuple(strict) if lists else None)
+
+
+def ranking_schema(names: Sequence[str], length: int) -> dict[str, Any]:
+    """The `response_format` that admits only JSON objects with `length` of the names."""
+    titles = {
+        "type": "array",
+        "items": {"type": "string", "enum": list(names)},
+        "minItems": length,
+        "maxItems": length,
+    }
+    schema = {
+        "type": "object",
+        "properties": {"ranking": titles},
+        "required": ["ranking"],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "ranking", "schema": schema, "strict": True},
+    }

@@ -3,7 +3,7 @@
 All are frozen: a node makes a new value, it never changes one that it was given.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from memory import as_tuples
@@ -60,11 +60,14 @@ class RankingAudit:
     duplicates: int = 0
     """Names that came a second time."""
     out_of_set: int = 0
-    """Lines that name no candidate."""
+    """Entries that name no candidate."""
     missing: int = 0
-    """Candidates not named; they follow in candidate order."""
+    """Candidates that it was asked for and did not name; they follow in candidate order."""
     truncated: bool = False
     """The answer ended because its token budget did."""
+    position_sd: float | None = None
+    """Standard deviation of an item's rank over the candidate orders that were asked, mean over
+    the items; None where one order was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +78,31 @@ class Ranking:
     audit: RankingAudit
     probabilities: Mapping[str, float] = field(default_factory=dict)
     """Candidate id -> probability; empty where the mode gives none."""
+    strict: tuple[str, ...] | None = None
+    """What a written list says letter for letter: an id for each entry, "" for one that is no
+    candidate's exact title. None in modes that write no list."""
 
     def __post_init__(self) -> None:
         as_tuples(self, "order")
+        if self.strict is not None:
+            as_tuples(self, "strict")
 
     def rank_of(self, item_id: str) -> int:
         """The item's 1-based position. Raises ValueError for an item that was no candidate."""
         return self.order.index(item_id) + 1
+
+    def strict_rank_of(self, item_id: str) -> int | None:
+        """Its position in the list as written, letter for letter; None if it is not there."""
+        if self.strict is None:
+            return self.rank_of(item_id)
+        return self.strict.index(item_id) + 1 if item_id in self.strict else None
+
+
+def ranking_from(probabilities: Mapping[str, float], candidates: Sequence[Item]) -> Ranking:
+    """Candidates by falling probability; equal ones keep the candidate order, and candidates
+    without a probability follow in it."""
+    ids = [c.id for c in candidates]
+    order = sorted(ids, key=lambda item_id: -probabilities.get(item_id, -1.0))
+    named = sum(item_id in probabilities for item_id in ids)
+    audit = RankingAudit(named=named, missing=len(ids) - named)
+    return Ranking(tuple(order), audit, probabilities)

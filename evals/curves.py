@@ -39,10 +39,14 @@ def judgements(records: Sequence[UserRecord]) -> Iterator[Judgement]:
         yield from (j for j in record.judgements if j.similarity is not None)
 
 
+def trials_of(records: Sequence[UserRecord]) -> list[Trial]:
+    """Every trial of every path."""
+    return [t for record in records for path in record.paths for t in path.trials]
+
+
 def rejected(records: Sequence[UserRecord]) -> int:
     """Demonstrations that could not be used: empty, or naming the target."""
-    trials = [t for record in records for path in record.paths for t in path.trials]
-    return sum(t.verdict != "usable" for t in trials)
+    return sum(t.verdict != "usable" for t in trials_of(records))
 
 
 def _means(paths: Sequence[PathState], round_: int) -> RoundMeans:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evals.audit import AuditRates, rates
 from evals.bundle import Bundle
 from evals.journal import Lines, Score, UserRecord
 from evals.methods import METHODS, REFERENCE, Tools
@@ -26,8 +27,8 @@ class MethodResult:
     """Metric -> difference to the reference, paired by user; empty for the reference itself."""
     calls: int
     """Model calls for the test rankings."""
-    incomplete: int
-    """Rankings in which the model left out, repeated or invented an item."""
+    audit: AuditRates
+    """What the model did with the lists that it was asked for."""
 
 
 async def score_users(
@@ -53,8 +54,15 @@ async def score_users(
         task = bundle.task(record.user_id, "test")
         async with gate:
             ranking, usage = await METHODS[method](tools, task, record)
-        rank = ranking.rank_of(str(task.target_id))
-        score = Score(method, record.user_id, rank, ranking.audit, usage)
+        target = str(task.target_id)
+        score = Score(
+            method=method,
+            user_id=record.user_id,
+            rank=ranking.rank_of(target),
+            strict_rank=ranking.strict_rank_of(target),
+            audit=ranking.audit,
+            usage=usage,
+        )
         scores.append(score)
         report(score)
         return score
@@ -92,7 +100,7 @@ def _result(method: str, rows: Sequence[Score], ranks: dict[str, np.ndarray]) ->
         means={name: float(v.mean()) for name, v in values.items()},
         differences=differences,
         calls=sum(s.usage.calls for s in rows),
-        incomplete=sum(bool(a.missing or a.duplicates or a.out_of_set) for a in audits),
+        audit=rates(audits, [s.strict_rank for s in rows]),
     )
 
 

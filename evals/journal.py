@@ -3,6 +3,7 @@
     run.json             what the run is of
     journal.jsonl        one record for each user that is done
     scores.jsonl         one line for each test ranking
+    answers.sqlite       what the model answered: the same request is not paid twice
     checkpoints.sqlite   users under way
     memory/              effective demonstrations
 
@@ -37,6 +38,7 @@ class RunHeader(BaseModel):
     bundle_sha256: str
     model: str
     ranking: str
+    shuffles: int = 1
     users: tuple[str, ...]
     settings: LoopSettings
 
@@ -70,6 +72,8 @@ class Score:
     method: str
     user_id: str
     rank: int
+    strict_rank: int | None = None
+    """Rank by the letter, see `Ranking.strict_rank_of`; None: not in the list."""
     audit: RankingAudit | None = None
     usage: Usage = field(default_factory=Usage)
 
@@ -121,6 +125,7 @@ class RunFolder:
         self.records: Lines[UserRecord] = Lines(folder / "journal.jsonl", UserRecord)
         self.scores: Lines[Score] = Lines(folder / "scores.jsonl", Score)
         self.checkpoints = folder / "checkpoints.sqlite"
+        self.answers = folder / "answers.sqlite"
         self.memory = folder / "memory"
         self._header = folder / "run.json"
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from agents.endpoint import Usage
 from agents.prompts import ranking_state
-from agents.recommender import Ranker, ranking_from
-from agents.values import Ranking, RankingTask
+from agents.recommender import Ranker
+from agents.values import Ranking, RankingTask, ranking_from
 from evals.draws import generator, shuffled
 from evals.journal import UserRecord
 from graphs.settings import LoopSettings

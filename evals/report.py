@@ -11,8 +11,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from evals.audit import rates
 from evals.bundle import Bundle
-from evals.curves import judgements, rejected
+from evals.curves import judgements, rejected, trials_of
 from evals.evaluate import MethodResult
 from evals.journal import RunHeader, UserRecord
 from evals.methods import REFERENCE
@@ -40,6 +41,7 @@ def numbers(
         "bundle_sha256": header.bundle_sha256,
         "model": header.model,
         "ranking": header.ranking,
+        "shuffles": header.shuffles,
         "users": len(records),
         "settings": header.settings.model_dump(),
         "reference": REFERENCE,
@@ -48,6 +50,7 @@ def numbers(
             "calls": sum(r.usage.calls for r in records),
             "prompt_tokens": sum(r.usage.prompt_tokens for r in records),
             "completion_tokens": sum(r.usage.completion_tokens for r in records),
+            "audit": asdict(rates([t.audit for t in trials_of(records) if t.audit])),
             "rejected_demonstrations": rejected(records),
             "collapses": sum(j.collapsed for j in found),
             "perturbations": sum(j.source is not None for j in found),

@@ -40,7 +40,7 @@ def build_graph(
 
     Args:
         model: writes demonstrations.
-        ranker: ranks candidates; `DecisionRanker` or `ListwiseRanker`.
+        ranker: ranks candidates; `ChoiceRanker` or `ListwiseRanker`.
         memory: keeps effective demonstrations, and embeds texts for the guard.
         settings: paths, rounds, guard and prompts.
         checkpointer: makes a run resumable by its `thread_id`; None for none.
@@ -147,8 +147,6 @@ class LoopNodes:
     def _stop(self, state: LoopState) -> StopReason | None:
         if all(state["paths"][i].solved for i in range(self.settings.paths)):
             return "solved"
-        if self.settings.max_calls and state["usage"].calls >= self.settings.max_calls:
-            return "budget"
         return "rounds" if state["round"] >= self.settings.rounds else None
 
     async def _robustness(

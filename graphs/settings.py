@@ -25,6 +25,5 @@ class LoopSettings(BaseModel):
     effective_rank: Annotated[int, Field(ge=1, description="worst rank worth remembering")] = 10
     recalled: Annotated[int, Field(ge=0, description="effective demonstrations shown")] = 2
     tie_shuffles: Annotated[int, Field(ge=0, description="candidate orders to settle ties")] = 2
-    max_calls: Annotated[int | None, Field(ge=1, description="model calls a user")] = None
     dataset: Annotated[str, Field(description="name under which memory keeps the user")] = ""
     model: Annotated[str, Field(description="model that writes, for memory's records")] = ""

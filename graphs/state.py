@@ -13,7 +13,7 @@ from agents.guard import Judgement
 from agents.values import Ranking, RankingAudit, RankingTask
 from memory import Demonstration, as_tuples
 
-StopReason = Literal["rounds", "budget", "solved"]
+StopReason = Literal["rounds", "solved"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agents.choices import Decisions, Logprobs, SystemOne
     from agents.endpoint import EndpointSettings
-    from agents.recommender import DecisionRanker, ListwiseRanker, Ranker
+    from agents.heats import ChoiceRanker
+    from agents.recommender import ListwiseRanker, Ranker, ShuffledRanker
     from agents.values import Item, Ranking, RankingTask
     from graphs import LoopSettings, build_graph, build_recommendation_graph, open_checkpoints
     from lrgd.workbench import ModelChoice, Workbench, open_workbench
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "agents.endpoint": ("EndpointSettings",),
-    "agents.recommender": ("DecisionRanker", "ListwiseRanker", "Ranker"),
+    "agents.choices": ("Decisions", "Logprobs", "SystemOne"),
+    "agents.heats": ("ChoiceRanker",),
+    "agents.recommender": ("ListwiseRanker", "Ranker", "ShuffledRanker"),
     "agents.values": ("Item", "Ranking", "RankingTask"),
     "graphs": ("LoopSettings", "build_graph", "build_recommendation_graph", "open_checkpoints"),
     "lrgd.workbench": ("ModelChoice", "Workbench", "open_workbench"),
@@ -29,18 +33,22 @@ _HOMES = {
 }
 
 __all__ = [
-    "DecisionRanker",
+    "ChoiceRanker",
+    "Decisions",
     "Demonstration",
     "DemonstrationMemory",
     "EndpointSettings",
     "Item",
     "ListwiseRanker",
+    "Logprobs",
     "LoopSettings",
     "LrgdError",
     "ModelChoice",
     "Ranker",
     "Ranking",
     "RankingTask",
+    "ShuffledRanker",
+    "SystemOne",
     "Workbench",
     "build_graph",
     "build_recommendation_graph",

@@ -8,6 +8,8 @@ import sys
 INTERRUPTED = 130
 """Typer's exit code for Ctrl-C, the shells' custom."""
 
+KEPT = "what is done is kept, --resume goes on there"
+
 
 def main() -> None:
     """Run the command line."""
@@ -16,7 +18,7 @@ def main() -> None:
     if getattr(agents, "DISTRIBUTION", "") != "lrgd":
         _stop("`import agents` finds another package (openai-agents?): give lrgd its own venv")
     from lrgd.commands import app
-    from memory.errors import LrgdError
+    from memory.errors import BudgetSpent, LrgdError
 
     try:
         app()
@@ -26,10 +28,12 @@ def main() -> None:
         known, other = group.split(LrgdError)
         if known is None or other is not None:
             raise
-        _stop(str(_first(known)))
+        first = _first(known)
+        kept = f"; {KEPT}" if isinstance(first, BudgetSpent) else ""
+        _stop(f"{first}{kept}")
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            print("lrgd: stopped; what is done is kept, --resume goes on there", file=sys.stderr)
+            print(f"lrgd: stopped; {KEPT}", file=sys.stderr)
         raise
 
 

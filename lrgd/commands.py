@@ -2,36 +2,54 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, TypeVar
 
 import typer
+from langgraph.cache.sqlite import SqliteCache
 
 from agents.endpoint import NO_KEY
 from agents.guard import Policy
+from agents.meter import Budget
 from agents.prompts import PromptOrder
-from evals.bundle import load_bundle
-from evals.datasets import read_llmrank
 from evals.evaluate import MethodResult
 from evals.journal import UserRecord
-from evals.protocol import freeze
 from evals.report import ReportFiles, numbers, verdict
-from evals.sample import sample_world
 from graphs import LoopSettings
 from graphs.recommendation import RecommendationState
 from lrgd import runs
+from lrgd.data_commands import data, sample
+from lrgd.options import (
+    DEFAULT_RUN,
+    BaseUrl,
+    BundlePath,
+    Cache,
+    Json,
+    Key,
+    MaxCalls,
+    MaxTokens,
+    Model,
+    Ranking,
+    RunPath,
+    Seed,
+    Users,
+)
+from lrgd.server_commands import doctor, serve
 from lrgd.show import (
-    bundle_summary,
+    audit_table,
+    estimate_line,
     optimization_line,
+    paid_line,
     printer,
     recommendation_view,
     results_table,
     story,
-    task_view,
     telling,
 )
-from lrgd.workbench import ModelChoice, RankingMode, Workbench, open_workbench
+from lrgd.workbench import ModelChoice, Workbench, open_workbench, settled
 from memory.errors import InputError
 
 T = TypeVar("T")
@@ -42,72 +60,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-data = typer.Typer(help="Data sets and frozen bundles.", no_args_is_help=True)
 app.add_typer(data, name="data")
+app.command()(doctor)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
 
 DEFAULTS = LoopSettings()
-
-BundlePath = Annotated[Path, typer.Argument(help="Folder of the bundle.")]
-Out = Annotated[Path, typer.Option(help="Folder to write the bundle to.")]
-RunPath = Annotated[Path, typer.Option("--run", help="Folder of the run.")]
-DEFAULT_RUN = Path("runs/default")
-Users = Annotated[int, typer.Option(min=2, help="Users to take.")]
-Candidates = Annotated[int, typer.Option(min=2, help="Size of a candidate set, target included.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of all that is drawn.")]
-BaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        help="OpenAI-compatible server, with /v1. Without it the pocket model is started."
-    ),
-]
-Model = Annotated[str | None, typer.Option(help="Name of the model on that server.")]
-Key = Annotated[
-    str,
-    typer.Option(envvar="LRGD_API_KEY", help="Key of that server.", show_default=False),
-]
-Ranking = Annotated[
-    RankingMode | None,
-    typer.Option(help="decision: typed, over /v1/systemone. listwise: written, on any server."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-
-
-@data.command()
-def prepare(
-    path: Annotated[Path, typer.Option(help="Folder with Games.item and Games.test.inter.")],
-    out: Out,
-    source: Annotated[Literal["llmrank"], typer.Option(help="Format of the files.")] = "llmrank",
-    users: Users = 1000,
-    candidates: Candidates = 50,
-    history: Annotated[int, typer.Option(min=1, help="Longest history, in items.")] = 20,
-    seed: Seed = 2024,
-) -> None:
-    """Freeze a bundle from a data set's files."""
-    bundle = freeze(
-        read_llmrank(path), users=users, candidates=candidates, history=history, seed=seed
-    )
-    bundle.save(out)
-    printer().print(bundle_summary(bundle))
-
-
-@data.command()
-def sample(out: Out, users: Users = 200, candidates: Candidates = 50, seed: Seed = 2024) -> None:
-    """Freeze a bundle from the generated sample world."""
-    bundle = freeze(sample_world(), users=users, candidates=candidates, history=20, seed=seed)
-    bundle.save(out)
-    printer().print(bundle_summary(bundle))
-
-
-@data.command()
-def show(
-    bundle: BundlePath,
-    user: Annotated[str | None, typer.Option(help="Show this user's test task.")] = None,
-) -> None:
-    """Print a bundle's counts, check its hash, show a user's task."""
-    loaded = load_bundle(bundle)
-    printer().print(bundle_summary(loaded))
-    if user is not None:
-        printer().print(task_view(loaded.task(user, "test"), "test"))
 
 
 @app.command()
@@ -128,14 +85,20 @@ def optimize(
     prompt_order: Annotated[
         PromptOrder, typer.Option(help="What comes first in a prompt.")
     ] = DEFAULTS.prompt_order,
-    max_calls: Annotated[
-        int | None, typer.Option(min=1, help="Budget: model calls a user, then it stops.")
-    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Try 8 users, print what the run would need, stop.")
+    ] = False,
     base_url: BaseUrl = None,
     model: Model = None,
     api_key: Key = NO_KEY,
     ranking: Ranking = None,
+    shuffles: Annotated[
+        int, typer.Option(min=1, help="Candidate orders to average each ranking over.")
+    ] = 1,
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
+    cache: Cache = True,
 ) -> None:
     """Optimise the demonstrations of a bundle's users."""
     settings = LoopSettings(
@@ -146,12 +109,16 @@ def optimize(
         policy=policy,
         regularisation=regularisation,
         prompt_order=prompt_order,
-        max_calls=max_calls,
     )
-    choice = ModelChoice(base_url, model, api_key, ranking)
-    opened = runs.begin(bundle, run, choice, settings, users=users, resume=resume)
+    choice = asyncio.run(settled(ModelChoice(base_url, model, api_key, ranking, shuffles)))
+    planned = runs.plan(bundle, run, choice, settings, users)
+    budget = Budget(max_calls, max_tokens)
+    if dry_run:
+        _dry_run(planned, budget)
+        return
+    opened = runs.begin(planned, resume=resume)
     if not opened.optimized:
-        _with_workbench(opened, choice, lambda bench: runs.optimize(opened, bench))
+        _with_workbench(opened, lambda bench: runs.optimize(opened, bench), budget, cache=cache)
     print(f"{optimization_line(opened.records)} Next: lrgd evaluate --run {run}")
 
 
@@ -163,18 +130,20 @@ def evaluate(
     base_url: BaseUrl = None,
     model: Model = None,
     api_key: Key = NO_KEY,
-    ranking: Ranking = None,
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
+    cache: Cache = True,
 ) -> None:
     """Score zero-shot, ICL, LRGD and the floors on the test tasks; write the report."""
-    choice = ModelChoice(base_url, model, api_key, ranking)
-    opened = runs.reopen(run, choice, bundle)
+    opened = runs.reopen(run, ModelChoice(base_url, model, api_key), bundle)
     if not opened.optimized:
         done, wanted = len(opened.records), len(opened.header.users)
         raise InputError(
             f"{run}: {done} of {wanted} users are done: `lrgd optimize --resume` first"
         )
     if not opened.scored:
-        _with_workbench(opened, choice, lambda bench: runs.score(opened, bench))
+        budget = Budget(max_calls, max_tokens)
+        _with_workbench(opened, lambda bench: runs.score(opened, bench), budget, cache=cache)
     rows = runs.table(opened)
     files = runs.report(opened, rows)
     if json_:
@@ -192,13 +161,11 @@ def recommend(
     base_url: BaseUrl = None,
     model: Model = None,
     api_key: Key = NO_KEY,
-    ranking: Ranking = None,
 ) -> None:
     """Rank a user's test candidates with the best demonstration that a run remembers."""
-    choice = ModelChoice(base_url, model, api_key, ranking)
-    opened = runs.reopen(run, choice, bundle)
+    opened = runs.reopen(run, ModelChoice(base_url, model, api_key), bundle)
     task = opened.bundle.task(user, "test")
-    state = _with_workbench(opened, choice, lambda bench: runs.recommend(opened, bench, user))
+    state = _with_workbench(opened, lambda bench: runs.recommend(opened, bench, user))
     printer().print(recommendation_view(state, task, top))
 
 
@@ -211,10 +178,11 @@ def demo(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds a path.")] = DEFAULTS.rounds,
 ) -> None:
     """The whole job on the sample world, with the pocket model, in minutes."""
-    bundle_path, run_path, choice = folder / "bundle", folder / "run", ModelChoice()
+    bundle_path, run_path = folder / "bundle", folder / "run"
     sample(bundle_path)
-    settings = LoopSettings(rounds=rounds)
-    run = runs.begin(bundle_path, run_path, choice, settings, users=users, resume=run_path.exists())
+    choice = asyncio.run(settled(ModelChoice()))
+    planned = runs.plan(bundle_path, run_path, choice, LoopSettings(rounds=rounds), users)
+    run = runs.begin(planned, resume=run_path.exists())
 
     async def whole_job(bench: Workbench) -> tuple[UserRecord, RecommendationState]:
         await runs.optimize(run, bench)
@@ -222,7 +190,7 @@ def demo(
         record = telling(run.records)
         return record, await runs.recommend(run, bench, record.user_id)
 
-    record, state = _with_workbench(run, choice, whole_job)
+    record, state = _with_workbench(run, whole_job)
     user = record.user_id
     printer().print(story(record, run.bundle.task(user, "validation")))
     printer().print(recommendation_view(state, run.bundle.task(user, "test"), 10))
@@ -231,17 +199,41 @@ def demo(
 
 
 def _with_workbench(
-    run: runs.Run, choice: ModelChoice, job: Callable[[Workbench], Coroutine[Any, Any, T]]
+    run: runs.Run,
+    job: Callable[[Workbench], Coroutine[Any, Any, T]],
+    budget: Budget | None = None,
+    *,
+    cache: bool = True,
+    memory: Path | None = None,
 ) -> T:
+    """Do a job with the run's model and memory (or another one); say what it paid."""
+
     async def opened() -> T:
-        async with open_workbench(run.folder.memory, choice) as bench:
-            return await job(bench)
+        answers = SqliteCache[bytes](path=str(run.folder.answers)) if cache else None
+        async with open_workbench(
+            memory or run.folder.memory, run.choice, cache=answers, budget=budget
+        ) as bench:
+            try:
+                return await job(bench)
+            finally:
+                print(paid_line(bench.meter), file=sys.stderr)
 
     return asyncio.run(opened())
 
 
+def _dry_run(run: runs.Run, budget: Budget) -> None:
+    run.folder.folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as folder:
+        estimate = _with_workbench(
+            run, lambda bench: runs.estimate(run, bench), budget, memory=Path(folder)
+        )
+    print(estimate_line(estimate))
+
+
 def _print_results(rows: Sequence[MethodResult], files: ReportFiles) -> None:
     printer().print(results_table(rows))
+    if any(not row.audit.clean or row.audit.position_sd is not None for row in rows):
+        printer().print(audit_table(rows))
     print(verdict(rows))
     print(f"Report: {files.page}")
     for plot in files.plots:

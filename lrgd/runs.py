@@ -4,13 +4,17 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from pydantic import TypeAdapter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from agents.endpoint import Usage
+from agents.probe import RankingMode
 from evals.bundle import Bundle, load_bundle
 from evals.evaluate import MethodResult, results, score_users
 from evals.journal import RunFolder, RunHeader, UserRecord
@@ -30,6 +34,8 @@ class Run:
     folder: RunFolder
     bundle: Bundle
     header: RunHeader
+    choice: ModelChoice
+    """The model, with the ranking mode and the candidate orders of the header."""
 
     @property
     def records(self) -> list[UserRecord]:
@@ -46,35 +52,42 @@ class Run:
         return len(self.folder.scores.read()) == len(METHODS) * len(self.header.users)
 
 
-def begin(
-    bundle_path: Path,
-    path: Path,
-    choice: ModelChoice,
-    settings: LoopSettings,
-    *,
-    users: int,
-    resume: bool,
+def plan(
+    bundle_path: Path, path: Path, choice: ModelChoice, settings: LoopSettings, users: int
 ) -> Run:
-    """Start a run over the first `users` users of a bundle, or go on with it.
+    """A run over the first `users` users of a bundle, not begun.
+
+    Args:
+        choice: the model, its ranking mode fixed (`lrgd.workbench.settled`).
 
     Raises:
-        InputError: no such bundle, or the folder holds a run that this one does not go on with.
+        InputError: no such bundle.
     """
-    bundle, folder = load_bundle(bundle_path), RunFolder(path)
+    bundle = load_bundle(bundle_path)
     header = RunHeader(
         bundle=str(bundle_path.resolve()),
         bundle_sha256=bundle.sha256,
         model=choice.name,
-        ranking=choice.mode,
+        ranking=str(choice.ranking),
+        shuffles=choice.shuffles,
         users=tuple(list(bundle.users)[:users]),
         settings=settings.model_copy(update={"dataset": bundle.name, "model": choice.name}),
     )
-    folder.begin(header, resume=resume)
-    return Run(folder, bundle, header)
+    return Run(RunFolder(path), bundle, header, choice)
+
+
+def begin(run: Run, *, resume: bool) -> Run:
+    """Start a planned run, or go on with it.
+
+    Raises:
+        InputError: the folder holds a run that this one does not go on with.
+    """
+    run.folder.begin(run.header, resume=resume)
+    return run
 
 
 def reopen(path: Path, choice: ModelChoice, bundle_path: Path | None = None) -> Run:
-    """A run that exists, to be used with the model it was made with.
+    """A run that exists, to be used with the model and the ranking mode it was made with.
 
     Raises:
         InputError: no run there, another bundle, another model.
@@ -87,12 +100,13 @@ def reopen(path: Path, choice: ModelChoice, bundle_path: Path | None = None) -> 
             f"{path} is a run of bundle {header.bundle_sha256[:12]}, "
             f"{bundle_path or header.bundle} is {bundle.sha256[:12]}: name the run's own bundle"
         )
-    if (choice.name, choice.mode) != (header.model, header.ranking):
+    if choice.name != header.model:
         raise InputError(
-            f"{path} was made with {header.model} ranking by {header.ranking}, not "
-            f"{choice.name} by {choice.mode}: give the same --base-url, --model and --ranking"
+            f"{path} was made with {header.model}, not {choice.name}: "
+            "give the --base-url and the --model of the run"
         )
-    return Run(folder, bundle, header)
+    mode = TypeAdapter[RankingMode](RankingMode).validate_python(header.ranking)
+    return Run(folder, bundle, header, replace(choice, ranking=mode, shuffles=header.shuffles))
 
 
 async def optimize(run: Run, bench: Workbench) -> None:
@@ -114,6 +128,36 @@ async def optimize(run: Run, bench: Workbench) -> None:
                 at_once=bench.users_at_once,
                 report=bar.report,
             )
+
+
+PILOT_USERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run will need, from a pilot."""
+
+    users: int
+    tried: int
+    """Users of the pilot, spread over the run's."""
+    usage: Usage
+    """Of the whole run, the pilot included."""
+
+
+async def estimate(run: Run, bench: Workbench) -> Estimate:
+    """Optimise a few of the run's users for real, elsewhere, and multiply.
+
+    How often a path rests early, how long demonstrations get: only the model can tell. What the
+    pilot paid is in the cache, and the run will not pay it again.
+    """
+    users = run.header.users
+    tried = tuple(dict.fromkeys(users[len(users) * n // PILOT_USERS] for n in range(PILOT_USERS)))
+    with TemporaryDirectory() as folder:
+        header = run.header.model_copy(update={"users": tried})
+        pilot = replace(run, folder=RunFolder(Path(folder)), header=header)
+        await optimize(pilot, bench)
+        spent = sum((record.usage for record in pilot.records), Usage())
+    return Estimate(len(users), len(tried), spent.scaled(len(users) / len(tried)))
 
 
 async def score(run: Run, bench: Workbench) -> None:

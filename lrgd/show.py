@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from agents.meter import Meter
 from agents.values import Item, Ranking, RankingTask
 from evals.bundle import Bundle
 from evals.evaluate import MethodResult
@@ -17,6 +18,8 @@ from evals.methods import REFERENCE
 from evals.report import SHOWN, TESTED
 from graphs.recommendation import RecommendationState
 from graphs.state import PathState
+from lrgd.runs import Estimate
+from lrgd.workbench import Survey
 from memory import Demonstration
 
 
@@ -75,6 +78,40 @@ def optimization_line(records: Sequence[UserRecord]) -> str:
     )
 
 
+def survey_table(survey: Survey) -> RenderableType:
+    """What a server can do, one line an ability."""
+    can = survey.abilities
+    rows = {
+        "typed questions, /v1/systemone": f"up to {can.systemone} options" if can.systemone else "",
+        "typed questions, /v1/decisions": f"up to {can.decisions} options" if can.decisions else "",
+        "alternatives of a token": f"{can.top_logprobs}" if can.top_logprobs else "",
+        "letters told apart": f"{can.letters}" if can.letters else "",
+        "answers held to a JSON schema": "yes" if can.json_schema else "",
+    }
+    table = Table(show_header=False, box=None)
+    for ability, found in rows.items():
+        table.add_row(ability, found or "no")
+    return table
+
+
+def paid_line(meter: Meter) -> str:
+    """What a command paid, in one sentence."""
+    return (
+        f"Paid: {meter.calls} calls, {meter.prompt_tokens} prompt and {meter.completion_tokens} "
+        f"completion tokens; {meter.repeated} requests were answered before."
+    )
+
+
+def estimate_line(found: Estimate) -> str:
+    """What a run will need, in one sentence."""
+    need = found.usage
+    return (
+        f"The run of {found.users} users needs about {need.calls} calls, {need.prompt_tokens} "
+        f"prompt and {need.completion_tokens} completion tokens (tried: {found.tried} users, "
+        "whose answers are kept for the run)."
+    )
+
+
 def results_table(rows: Sequence[MethodResult]) -> Table:
     """Every method's means, and its difference to the reference."""
     table = Table(title=f"Test task, {rows[0].n} users")
@@ -87,6 +124,23 @@ def results_table(rows: Sequence[MethodResult]) -> Table:
         difference = f"{d.mean:+.4f} [{d.low:+.4f}, {d.high:+.4f}]" if d else ""
         means = (f"{row.means[name]:.4f}" for name in SHOWN)
         table.add_row(row.method, *means, escape(difference))
+    return table
+
+
+def audit_table(rows: Sequence[MethodResult]) -> Table:
+    """What the model did with the lists that it was asked for, method by method."""
+    table = Table(title="Audit")
+    for name in ("method", "rankings", "repeated", "not in the set", "missing", "cut off"):
+        table.add_column(name, justify="left" if name == "method" else "right")
+    for name in ("nDCG@10", "by the letter", "position sd"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        a = row.audit
+        shares = (f"{rate:.1%}" for rate in (a.duplicates, a.out_of_set, a.missing, a.truncated))
+        strict = "" if a.strict_ndcg_at_10 is None else f"{a.strict_ndcg_at_10:.4f}"
+        moved = "" if a.position_sd is None else f"{a.position_sd:.2f}"
+        lenient = f"{row.means['nDCG@10']:.4f}"
+        table.add_row(row.method, str(a.rankings), *shares, lenient, strict, moved)
     return table
 
 

@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 from langchain_core.language_models import BaseChatModel
+from langgraph.cache.base import BaseCache
 
 from agents.endpoint import NO_KEY, Endpoint, EndpointSettings, connect
-from agents.recommender import DecisionRanker, ListwiseRanker, Ranker
+from agents.heats import ChoiceRanker
+from agents.meter import Budget, Meter
+from agents.probe import Abilities, RankingMode, choose_mode, chooser_for, probe
+from agents.recommender import ListwiseRanker, Ranker, ShuffledRanker
 from memory import DemonstrationMemory, load_minilm
 from memory.errors import InputError
 from serving.pocket import MODEL_DIR
@@ -19,10 +22,8 @@ from serving.server import serve_transformers
 POCKET = "pocket"
 """Name of the embedded model in run folders and reports."""
 
-RankingMode = Literal["decision", "listwise"]
-
-LISTWISE_TOKENS = 2_048
-"""Bound on a written ranking: 50 long titles."""
+LISTWISE_TOKENS = 512
+"""Bound on a written ranking: ten long titles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,9 @@ class ModelChoice:
     """The model's name on that server."""
     api_key: str = field(default=NO_KEY, repr=False)
     ranking: RankingMode | None = None
-    """None: decision for the pocket model, listwise (which any server can do) elsewhere."""
+    """None: the best that the server can do, see `agents.probe.choose_mode`."""
+    shuffles: int = 1
+    """Candidate orders that a ranking is averaged over."""
     temperature: float = 0.8
     max_tokens: int = 128
     """Bound on one demonstration."""
@@ -50,10 +53,6 @@ class ModelChoice:
     def name(self) -> str:
         return self.model or POCKET
 
-    @property
-    def mode(self) -> RankingMode:
-        return self.ranking or ("listwise" if self.base_url else "decision")
-
 
 @dataclass(frozen=True, slots=True)
 class Workbench:
@@ -62,52 +61,101 @@ class Workbench:
     model: BaseChatModel
     ranker: Ranker
     memory: DemonstrationMemory
+    meter: Meter
+    """What was paid."""
     users_at_once: int
     """Users worth having under way: enough to keep the endpoint's connections busy."""
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a model's server can do, and the ranking mode that it is used with."""
+
+    abilities: Abilities
+    mode: RankingMode
+    reason: str
+
+
 @asynccontextmanager
 async def open_workbench(
-    memory: Path, choice: ModelChoice | None = None
+    memory: Path,
+    choice: ModelChoice | None = None,
+    *,
+    cache: BaseCache[bytes] | None = None,
+    budget: Budget | None = None,
 ) -> AsyncIterator[Workbench]:
     """Open the model and the memory, for the length of the `async with`.
 
     Args:
         memory: folder of the demonstrations, made if it is not there.
         choice: the model; None for the pocket model, whose server is started and stopped here.
+        cache: answers that need not be paid again; None asks every time.
+        budget: what may be spent, for all that is asked of the workbench.
+
+    Raises:
+        EndpointError: no server there, or not that model, or it cannot rank in that mode.
+    """
+    choice = choice or ModelChoice()
+    async with serving(choice) as settings:
+        survey = await survey_of(settings, choice.ranking)
+        embed = await asyncio.to_thread(load_minilm)
+        async with connect(settings, cache=cache, budget=budget) as endpoint:
+            yield Workbench(
+                model=endpoint.chat_model(
+                    temperature=choice.temperature, max_tokens=choice.max_tokens
+                ),
+                ranker=_ranker(endpoint, survey, choice.shuffles),
+                memory=DemonstrationMemory.at(memory, embed),
+                meter=endpoint.meter,
+                users_at_once=2 * settings.concurrency,
+            )
+
+
+@asynccontextmanager
+async def serving(choice: ModelChoice) -> AsyncIterator[EndpointSettings]:
+    """Where the model listens; the pocket model's server runs for the length of the `with`."""
+    if choice.base_url is None or choice.model is None:
+        async with serve_transformers(MODEL_DIR) as settings:
+            yield settings
+        return
+    yield EndpointSettings(
+        choice.base_url, choice.model, choice.api_key, concurrency=choice.concurrency
+    )
+
+
+async def settled(choice: ModelChoice) -> ModelChoice:
+    """The choice with its ranking mode fixed: a run is of one mode.
 
     Raises:
         EndpointError: no server there, or not that model.
     """
-    choice = choice or ModelChoice()
-    async with _endpoint(choice) as endpoint:
-        embed = await asyncio.to_thread(load_minilm)
-        model = endpoint.chat_model(temperature=choice.temperature, max_tokens=choice.max_tokens)
-        yield Workbench(
-            model=model,
-            ranker=_ranker(endpoint, choice.mode),
-            memory=DemonstrationMemory.at(memory, embed),
-            users_at_once=2 * endpoint.settings.concurrency,
-        )
+    if choice.ranking is not None:
+        return choice
+    if choice.base_url is None:  # known without starting it
+        return replace(choice, ranking="decision")
+    async with serving(choice) as settings:
+        survey = await survey_of(settings)
+    return replace(choice, ranking=survey.mode)
 
 
-@asynccontextmanager
-async def _endpoint(choice: ModelChoice) -> AsyncIterator[Endpoint]:
-    if choice.base_url is None or choice.model is None:
-        async with serve_transformers(MODEL_DIR) as settings, connect(settings) as endpoint:
-            yield endpoint
-        return
-    settings = EndpointSettings(
-        choice.base_url, choice.model, choice.api_key, concurrency=choice.concurrency
-    )
+async def survey_of(settings: EndpointSettings, wanted: RankingMode | None = None) -> Survey:
+    """Ask a server what it can do. What this costs is in no budget: a dozen short requests.
+
+    Raises:
+        EndpointError: no server there, or not that model.
+    """
     async with connect(settings) as endpoint:
-        await endpoint.check()
-        yield endpoint
+        abilities = await probe(endpoint)
+    best, reason = choose_mode(abilities)
+    return Survey(abilities, wanted or best, reason)
 
 
-def _ranker(endpoint: Endpoint, mode: RankingMode) -> Ranker:
-    if mode == "decision":
-        return DecisionRanker(endpoint)
-    # Greedy: a ranking should not change from call to call.
-    model = endpoint.chat_model(temperature=0.0, max_tokens=LISTWISE_TOKENS)
-    return ListwiseRanker(model, endpoint.name)
+def _ranker(endpoint: Endpoint, survey: Survey, shuffles: int) -> Ranker:
+    ranker: Ranker
+    if survey.mode == "listwise":
+        # Greedy: a ranking should not change from call to call.
+        model = endpoint.chat_model(temperature=0.0, max_tokens=LISTWISE_TOKENS)
+        ranker = ListwiseRanker(model, endpoint.name, as_json=survey.abilities.json_schema)
+    else:
+        ranker = ChoiceRanker(*chooser_for(endpoint, survey.mode, survey.abilities))
+    return ShuffledRanker(ranker, shuffles) if shuffles > 1 else ranker

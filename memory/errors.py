@@ -4,6 +4,7 @@
     ├── InputError       a file, a bundle, a run folder or a name that cannot be used
     ├── EndpointError    the model server refused, or answered what it should not
     │   └── EndpointUnavailable   no answer, or "later": worth another attempt
+    ├── BudgetSpent      the command may make no further model call
     └── WeightsError     model weights that are missing or not the expected ones
 
 A message says what was wanted, what came and what to do, in one line.
@@ -24,6 +25,10 @@ class EndpointError(LrgdError):
 
 class EndpointUnavailable(EndpointError):
     """The model server gave no answer, or said "later": worth another attempt."""
+
+
+class BudgetSpent(LrgdError):
+    """The command may make no further model call."""
 
 
 class WeightsError(LrgdError):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,8 +15,7 @@ import httpx2
 
 from agents.endpoint import EndpointSettings
 from memory.errors import EndpointError
-
-LOOPBACK = "127.0.0.1"
+from serving.launch import LOOPBACK, transformers_options
 
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
@@ -43,11 +42,10 @@ async def serve_transformers(
     Raises:
         EndpointError: no model there, or the server did not come up; its last words are told.
     """
-    if not (model_dir / "config.json").is_file():
-        raise EndpointError(f"no model in {model_dir}: wanted config.json and weights")
     port = _free_port()
+    options = transformers_options(model_dir, LOOPBACK, port)
     with tempfile.TemporaryFile() as log:
-        process = _start(model_dir, port, log.fileno())
+        process = _start(options, log.fileno())
         try:
             await _healthy(process, port, log.fileno(), start_timeout_s)
             yield EndpointSettings(f"http://{LOOPBACK}:{port}/v1", str(model_dir), concurrency=1)
@@ -55,11 +53,9 @@ async def serve_transformers(
             _stop(process)
 
 
-def _start(model_dir: Path, port: int, log: int) -> subprocess.Popen[bytes]:
-    options = ["--host", LOOPBACK, "--port", str(port), "--device", "cpu", "--dtype", "float32"]
-    options += ["--decision-config", str(model_dir / "decision.json")]
+def _start(options: Sequence[str], log: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "serving.leash", "serve", str(model_dir), *options],
+        [sys.executable, "-m", "serving.leash", *options],
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,

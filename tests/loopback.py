@@ -2,27 +2,104 @@
 
 import hashlib
 import json
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import log
 from typing import Any
 
 Answer = tuple[int, Any, dict[str, str]]
 """Status, body (JSON unless bytes), headers."""
 
 
-def sensible(path: str, body: dict[str, Any]) -> Answer:
-    """An answer that depends on the request alone, so runs against it can be compared."""
-    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()
-    if path.endswith("/systemone"):
-        names = list(body["questions"]["next"]["criteria"])
-        weights = {n: 1 + hashlib.sha256(digest + n.encode()).digest()[0] for n in names}
-        total = sum(weights.values())
-        answer = {"probabilities": {n: w / total for n, w in weights.items()}}
-        return 200, {"answers": {"next": answer}, "usage": {"input_tokens": 7}}, {}
+@dataclass(frozen=True)
+class Sensible:
+    """Answers that depend on the request alone, so runs against them can be compared."""
+
+    options: int = 255
+    """Most options of a typed question; 0: it does not speak /v1/systemone."""
+    decisions: bool = False
+    """Whether it speaks /v1/decisions."""
+    top: int = 0
+    """Most alternatives for a token; 0: it gives no log-probabilities."""
+    schema: bool = False
+    """Whether it holds its answers to a JSON schema."""
+    uncased: bool | None = None
+    """Whether its tokenizer folds case; None: it does not tell, having no /tokenize."""
+
+    def __call__(self, path: str, body: dict[str, Any]) -> Answer:
+        digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()
+        if path.endswith("/systemone") and self.options:
+            return self._typed(body, digest)
+        if path.endswith("/decisions") and self.decisions:
+            return 200, _decision(body, digest), {}
+        if path.endswith("/tokenize") and self.uncased is not None:
+            text = body["prompt"].lower() if self.uncased else body["prompt"]
+            return 200, {"tokens": list(map(ord, text))}, {}
+        if path.endswith("/chat/completions"):
+            return self._chat(body, digest)
+        return 404, {"error": {"message": f"no {path} here"}}, {}
+
+    def _typed(self, body: dict[str, Any], digest: bytes) -> Answer:
+        questions = body["questions"].items()
+        if max(len(q["criteria"]) for _, q in questions) > self.options:
+            return 400, {"error": {"message": f"at most {self.options} options"}}, {}
+        answers = {n: {"probabilities": _drawn(digest, q["criteria"])} for n, q in questions}
+        return 200, {"answers": answers, "usage": {"input_tokens": 7}}, {}
+
+    def _chat(self, body: dict[str, Any], digest: bytes) -> Answer:
+        if body.get("logprobs"):
+            if body["top_logprobs"] > self.top:
+                return 400, {"error": {"message": f"at most {self.top} logprobs"}}, {}
+            return 200, _with_alternatives(body, digest), {}
+        if "response_format" in body:
+            if not self.schema:
+                return 400, {"error": {"message": "no response_format"}}, {}
+            titles = body["response_format"]["json_schema"]["schema"]["properties"]["ranking"]
+            drawn = _drawn(digest, titles["items"]["enum"])
+            best = sorted(drawn, key=lambda title: -drawn[title])[: titles["maxItems"]]
+            return 200, completion(json.dumps({"ranking": best})), {}
+        return 200, completion(_sentence(digest)), {}
+
+
+sensible = Sensible()
+
+
+def _sentence(digest: bytes) -> str:
     words = ["rivers", "kites", "lamps", "boats", "stones", "trains", "clouds", "bridges"]
-    text = "likes " + " and ".join(words[b % len(words)] for b in digest[:3])
-    return 200, completion(text), {}
+    return "likes " + " and ".join(words[b % len(words)] for b in digest[:3])
+
+
+def _decision(body: dict[str, Any], digest: bytes) -> dict[str, Any]:
+    answers = []
+    for question in body["questions"]:
+        drawn = _drawn(digest, [c["value"] for c in question["choices"]])
+        probabilities = [{"value": n, "probability": p} for n, p in drawn.items()]
+        best = max(drawn, key=lambda name: drawn[name])
+        answers.append(
+            {"type": "choice", "choice": best, "confidence": 1.0, "probabilities": probabilities}
+        )
+    return {"answers": answers, "model": "m", "usage": {"input_tokens": 7, "output_tokens": 1}}
+
+
+def _with_alternatives(body: dict[str, Any], digest: bytes) -> dict[str, Any]:
+    letters = re.findall(r"^([A-Za-z]): ", body["messages"][0]["content"], re.MULTILINE)
+    drawn = sorted(_drawn(digest, letters).items(), key=lambda pair: -pair[1])
+    padding = [(f"~{n}", 1e-9) for n in range(body["top_logprobs"])]
+    tokens = [
+        {"token": token, "logprob": log(p), "bytes": None}
+        for token, p in [*drawn, *padding][: body["top_logprobs"]]
+    ]
+    answer = completion(tokens[0]["token"])
+    answer["choices"][0]["logprobs"] = {"content": [{**tokens[0], "top_logprobs": tokens}]}
+    return answer
+
+
+def _drawn(digest: bytes, names: Iterable[str]) -> dict[str, float]:
+    weights = {n: 1 + hashlib.sha256(digest + n.encode()).digest()[0] for n in names}
+    return {n: w / sum(weights.values()) for n, w in weights.items()}
 
 
 def completion(text: str) -> dict[str, Any]:

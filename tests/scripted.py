@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from agents.endpoint import Usage
-from agents.recommender import ranking_from
-from agents.values import Item, Ranking, RankingTask
+from agents.values import Item, Ranking, RankingTask, ranking_from
 
 
 class ScriptedChat(BaseChatModel):

@@ -3,13 +3,19 @@ from typing import Any
 
 import pytest
 
-from agents.endpoint import EndpointSettings, connect
-from agents.recommender import DecisionRanker, ListwiseRanker
+from agents.choices import SystemOne
+from agents.endpoint import Endpoint, EndpointSettings, connect
+from agents.heats import ChoiceRanker
+from agents.recommender import ListwiseRanker
 from memory.errors import EndpointError, EndpointUnavailable
 from tests.loopback import Answer, LoopbackModel, completion
 from tests.scripted import task
 
 CANDIDATES = task().candidates
+
+
+def decision(endpoint: Endpoint) -> ChoiceRanker:
+    return ChoiceRanker(SystemOne(endpoint), limit=50)
 
 
 def settings(url: str, **changes: Any) -> EndpointSettings:
@@ -24,14 +30,14 @@ def always(*answer: Any) -> Callable[[str, dict[str, Any]], Answer]:
 async def test_a_decision_ranks_by_probability() -> None:
     names = [c.title for c in CANDIDATES]
     probabilities = dict(zip(names, [0.1, 0.4, 0.4, 0.1], strict=True))
-    body = {"answers": {"next": {"probabilities": probabilities}}, "usage": {"input_tokens": 9}}
+    body = {"answers": {"1": {"probabilities": probabilities}}, "usage": {"input_tokens": 9}}
     with LoopbackModel(always(200, body)) as server:
         async with connect(settings(server.url)) as endpoint:
-            ranking, usage = await DecisionRanker(endpoint).rank("STATE", CANDIDATES)
+            ranking, usage = await decision(endpoint).rank("STATE", CANDIDATES)
     path, request, authorization = server.requests[0]
     assert path == "/v1/systemone"
     assert request["state"] == "STATE"
-    assert list(request["questions"]["next"]["criteria"]) == names
+    assert list(request["questions"]["1"]["criteria"]) == names
     assert authorization == "Bearer secret"
     # Ties keep the candidate order.
     assert ranking.order == ("c1", "c2", "c0", "c3")
@@ -40,13 +46,13 @@ async def test_a_decision_ranks_by_probability() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"answers": {"next": {"probabilities": {"red kite": 1.0}}}}, [], "no"]
+    "body", [{}, {"answers": {"1": {"probabilities": {"red kite": 1.0}}}}, [], "no"]
 )
 async def test_an_answer_without_a_probability_for_each_option_is_refused(body: Any) -> None:
     with LoopbackModel(always(200, body)) as server:
         async with connect(settings(server.url)) as endpoint:
             with pytest.raises(EndpointError, match="--ranking listwise"):
-                await DecisionRanker(endpoint).rank("STATE", CANDIDATES)
+                await decision(endpoint).rank("STATE", CANDIDATES)
 
 
 async def test_listwise_asks_the_chat_model_and_parses_its_list() -> None:
@@ -86,4 +92,4 @@ async def test_an_error_page_is_an_error_and_no_crash() -> None:
     with LoopbackModel(always(200, b"<html>busy</html>")) as server:
         async with connect(settings(server.url)) as endpoint:
             with pytest.raises(EndpointError):
-                await DecisionRanker(endpoint).rank("STATE", CANDIDATES)
+                await decision(endpoint).rank("STATE", CANDIDATES)

@@ -47,12 +47,6 @@ async def test_it_stops_after_its_rounds_and_ties_go_to_the_later_one(
     assert state["chosen"].text == "likes games"
 
 
-async def test_it_stops_when_the_budget_is_spent(memory: DemonstrationMemory) -> None:
-    state, _, _ = await run(memory, [MISS] * 2, paths=1, rounds=9, max_calls=4, tie_shuffles=0)
-    assert state["stopped_by"] == "budget"
-    assert state["usage"].calls == 4
-
-
 async def test_ties_are_settled_over_shuffled_candidates(memory: DemonstrationMemory) -> None:
     _, _, ranker = await run(memory, [MISS, "likes games"], paths=1, rounds=2, tie_shuffles=3)
     # Two rounds, then three shuffles for each of the two tied texts.

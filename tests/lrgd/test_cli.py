@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from evals.bundle import Bundle
-from tests.loopback import Answer, LoopbackModel, sensible
+from tests.loopback import Answer, LoopbackModel, Sensible, sensible
 
 LRGD = [sys.executable, "-c", "from lrgd.cli import main; main()"]
 
@@ -39,7 +40,7 @@ def saved(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def endpoint(server: LoopbackModel) -> list[str]:
-    return ["--base-url", server.url, "--model", "m", "--ranking", "decision"]
+    return ["--base-url", server.url, "--model", "m"]
 
 
 def test_sample_and_show(tmp_path: Path) -> None:
@@ -72,13 +73,16 @@ def test_bad_input_is_one_line_and_exit_code_2(saved: Path, tmp_path: Path) -> N
         lrgd("data", "prepare", "--path", tmp_path, "--out", tmp_path / "b"), "Games.item"
     )
     assert_refused(lrgd("optimize", saved, *run, "--base-url", "http://x/v1"), "belong together")
-    assert_refused(
-        lrgd("optimize", saved, *run, *nowhere), "no answer from m at http://127.0.0.1:9"
-    )
+    no_answer = "no answer from m at http://127.0.0.1:9"
+    assert_refused(lrgd("optimize", saved, *run, *nowhere), no_answer)
+    assert_refused(lrgd("doctor", *nowhere), no_answer)
+    assert_refused(lrgd("optimize", saved, *run, *nowhere, "--ranking", "decision"), no_answer)
     assert_refused(lrgd("optimize", saved, *run), "add --resume")
     assert_refused(lrgd("evaluate", "--run", tmp_path / "no"), "no run at")
     assert_refused(lrgd("evaluate", *run), "was made with m")
     assert_refused(lrgd("evaluate", *run, *nowhere), "0 of 12 users")
+    assert_refused(lrgd("serve", "--engine", "vllm", "--python", "/no/python"), "/no/python")
+    assert_refused(lrgd("serve", "--model", tmp_path), "no model in")
 
 
 def test_a_changed_bundle_is_refused(saved: Path, tmp_path: Path) -> None:
@@ -102,14 +106,12 @@ def test_a_run_from_optimize_to_recommend(saved: Path, tmp_path: Path) -> None:
     with LoopbackModel() as server:
         options = [*run, *endpoint(server)]
         optimize = ["optimize", saved, *options, "--users", 3, "--rounds", 2]
+        optimize += ["--ranking", "decision"]
         made = lrgd(*optimize)
         assert made.returncode == 0, made.stderr
         assert "3 users" in made.stdout
         calls = len(server.requests)
-        assert (
-            lrgd("optimize", saved, *options, "--users", 3, "--rounds", 2, "--resume").returncode
-            == 0
-        )
+        assert lrgd(*optimize, "--resume").returncode == 0
         assert len(server.requests) == calls
         found = lrgd("evaluate", *options, "--json")
         assert found.returncode == 0, found.stderr
@@ -171,3 +173,72 @@ def test_ctrl_c_leaves_a_run_that_resume_finishes_with_the_same_result(
         resume = [*optimize(server, tmp_path / "stopped"), "--resume"]
         subprocess.run(resume, check=True, timeout=120)
     assert results(tmp_path / "stopped") == results(tmp_path / "whole")
+
+
+def test_doctor_says_what_a_server_can_do_and_what_auto_takes() -> None:
+    with LoopbackModel(Sensible(options=26, top=64, uncased=False)) as server:
+        told = lrgd("doctor", *endpoint(server))
+        as_json = json.loads(lrgd("doctor", *endpoint(server), "--json").stdout)
+    assert "up to 26 options" in told.stdout
+    assert "--ranking logprobs is what auto takes" in told.stdout
+    assert (as_json["mode"], as_json["abilities"]["letters"]) == ("logprobs", 52)
+
+
+@pytest.mark.parametrize(
+    ("server_can", "mode"),
+    [
+        (Sensible(options=0, top=9), "logprobs"),
+        (Sensible(options=0, schema=True), "listwise"),
+        (Sensible(options=0), "listwise"),
+    ],
+)
+def test_auto_takes_what_the_server_can_do_and_evaluate_keeps_to_it(
+    saved: Path, tmp_path: Path, server_can: Sensible, mode: str
+) -> None:
+    with LoopbackModel(server_can) as server:
+        options = ["--run", tmp_path / "run", *endpoint(server)]
+        made = lrgd("optimize", saved, *options, "--users", 2, "--rounds", 1, "--shuffles", 3)
+        assert made.returncode == 0, made.stderr
+        found = lrgd("evaluate", *options, "--json")
+        table = lrgd("evaluate", *options).stdout
+    numbers = json.loads(found.stdout)
+    assert (numbers["ranking"], numbers["shuffles"]) == (mode, 3)
+    audit = next(m["audit"] for m in numbers["methods"] if m["method"] == "LRGD")
+    assert audit["position_sd"] > 0
+    assert "position sd" in table
+    if mode == "listwise" and not server_can.schema:
+        # It writes sentences, no titles: everything is missing, and nothing crashes.
+        assert (audit["missing"], audit["strict_ndcg_at_10"]) == (1.0, 0.0)
+
+
+def test_a_spent_budget_keeps_what_is_done_and_resume_pays_only_the_rest(
+    saved: Path, tmp_path: Path
+) -> None:
+    with LoopbackModel() as server:
+        options = [saved, "--users", 4, "--rounds", 2, *endpoint(server), "--ranking", "decision"]
+        whole = lrgd("optimize", *options, "--run", tmp_path / "whole")
+        assert whole.returncode == 0, whole.stderr
+        calls = int(re.findall(r"Paid: (\d+) calls", whole.stderr)[0])
+        cut = lrgd("optimize", *options, "--run", tmp_path / "cut", "--max-calls", calls // 2)
+        assert cut.returncode == 2
+        said = cut.stderr.splitlines()[-1]
+        assert f"the budget of {calls // 2} calls is spent" in said
+        assert "--resume" in said
+        rest = lrgd("optimize", *options, "--run", tmp_path / "cut", "--resume")
+    assert f"Paid: {calls - calls // 2} calls" in rest.stderr
+    assert results(tmp_path / "cut") == results(tmp_path / "whole")
+
+
+def test_a_dry_run_says_what_the_run_will_need_and_its_answers_are_kept(
+    saved: Path, tmp_path: Path
+) -> None:
+    with LoopbackModel() as server:
+        options = [saved, "--rounds", 2, *endpoint(server), "--run", tmp_path / "run"]
+        tried = lrgd("optimize", *options, "--dry-run")
+        assert tried.returncode == 0, tried.stderr
+        made = lrgd("optimize", *options)
+    needed = int(re.findall(r"about (\d+) calls", tried.stdout)[0])
+    used = int(re.findall(r"(\d+) model calls", made.stdout)[0])
+    assert needed == pytest.approx(used, rel=0.15)
+    repeated = int(re.findall(r"(\d+) requests were answered before", made.stderr)[0])
+    assert repeated > 0.5 * used

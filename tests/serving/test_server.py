@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from agents.choices import SystemOne
 from agents.endpoint import connect
 from agents.generator import Generator
+from agents.heats import ChoiceRanker
 from agents.prompts import ranking_state
-from agents.recommender import DecisionRanker
 from evals.metrics import ndcg_at
 from evals.protocol import freeze
 from evals.sample import sample_world
@@ -75,7 +76,7 @@ async def test_the_served_model_writes_and_ranks_well_above_random() -> None:
     tasks = [world.task(user, "test") for user in world.users]
     async with serve_transformers(MODEL_DIR) as settings, connect(settings) as endpoint:
         assert settings.concurrency == 1
-        ranker = DecisionRanker(endpoint)
+        ranker = ChoiceRanker(SystemOne(endpoint), limit=64)
         ranked = [await ranker.rank(ranking_state(t, None), t.candidates) for t in tasks]
         generator = Generator(endpoint.chat_model(temperature=0.8, max_tokens=48))
         first, again, other = [await generator.write(tasks[0], seed=s) for s in (1, 1, 2)]

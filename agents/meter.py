@@ -1,0 +1,110 @@
+"""The meter below the model clients: counts what is paid, bounds it, and never pays twice.
+
+An HTTP transport: it sees every request in its final form, whichever client made it. The cache's
+key is the SHA-256 of path and body, which hold everything that changes an answer (model, prompt,
+seed, temperature, schema), but not of the port. Only whole, successful answers are kept.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+
+import httpx2
+from langgraph.cache.base import BaseCache
+
+BUDGET_SPENT = "x-lrgd-budget"
+"""Header of the refusal (HTTP 402) that stands in for the server once the budget is spent."""
+NAMESPACE = ("answers",)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one command may spend; None for no bound."""
+
+    calls: int | None = None
+    """Requests that the server answers."""
+    tokens: int | None = None
+    """Prompt and completion tokens, as the server counts them. Requests under way when the bound
+    is reached are still answered."""
+
+
+class Meter(httpx2.AsyncBaseTransport):
+    """Counts, caches and bounds the requests that pass through it."""
+
+    def __init__(
+        self, inner: httpx2.AsyncBaseTransport, cache: BaseCache[bytes] | None, budget: Budget
+    ) -> None:
+        self.calls = 0
+        """Requests that the server answered: what was paid."""
+        self.prompt_tokens = 0
+        self.completion_tokens = 0
+        self.repeated = 0
+        """Requests that the cache answered."""
+        self._inner = inner
+        self._cache = cache
+        self._budget = budget
+        self._under_way: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if self._cache is None or request.method != "POST":
+            return await self._pay(request)
+        key = _key(request, await request.aread())
+        # The second of two equal requests waits for the first one's answer.
+        lock = self._under_way[key]
+        try:
+            async with lock:
+                return await self._answer(request, key, self._cache)
+        finally:
+            if not lock.locked():
+                self._under_way.pop(key, None)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def _answer(
+        self, request: httpx2.Request, key: str, cache: BaseCache[bytes]
+    ) -> httpx2.Response:
+        place = (NAMESPACE, key)
+        if known := (await cache.aget([place])).get(place):
+            self.repeated += 1
+            return httpx2.Response(200, content=known, headers={"content-type": _JSON})
+        response = await self._pay(request)
+        if response.is_success and response.headers.get("content-type", "").startswith(_JSON):
+            await cache.aset({place: (await response.aread(), None)})
+        return response
+
+    async def _pay(self, request: httpx2.Request) -> httpx2.Response:
+        if spent := self._spent():
+            return httpx2.Response(402, headers={BUDGET_SPENT: spent})
+        response = await self._inner.handle_async_request(request)
+        if response.is_success and request.method == "POST":
+            self.calls += 1
+            await self._count(response)
+        return response
+
+    async def _count(self, response: httpx2.Response) -> None:
+        if not response.headers.get("content-type", "").startswith(_JSON):
+            return  # a stream of events: its usage, if any, comes last
+        try:
+            used = json.loads(await response.aread())["usage"]
+            self.prompt_tokens += used.get("prompt_tokens", used.get("input_tokens", 0))
+            self.completion_tokens += used.get("completion_tokens", used.get("output_tokens", 0))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return  # no usage in it; whether it is an answer at all is for the client to say
+
+    def _spent(self) -> str | None:
+        tokens = self.prompt_tokens + self.completion_tokens
+        if self._budget.calls is not None and self.calls >= self._budget.calls:
+            return f"the budget of {self._budget.calls} calls is spent"
+        if self._budget.tokens is not None and tokens >= self._budget.tokens:
+            return f"the budget of {self._budget.tokens} tokens is spent"
+        return None
+
+
+_JSON = "application/json"
+
+
+def _key(request: httpx2.Request, body: bytes) -> str:
+    return hashlib.sha256(b"\n".join([request.url.path.encode(), body])).hexdigest()

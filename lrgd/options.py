@@ -1,0 +1,42 @@
+"""Options that several commands share, each with its sentence of help."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agents.probe import RankingMode
+
+BundlePath = Annotated[Path, typer.Argument(help="Folder of the bundle.")]
+Out = Annotated[Path, typer.Option(help="Folder to write the bundle to.")]
+RunPath = Annotated[Path, typer.Option("--run", help="Folder of the run.")]
+DEFAULT_RUN = Path("runs/default")
+Users = Annotated[int, typer.Option(min=2, help="Users to take.")]
+Candidates = Annotated[int, typer.Option(min=2, help="Size of a candidate set, target included.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of all that is drawn.")]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="OpenAI-compatible server, with /v1. Without it the pocket model is started."
+    ),
+]
+Model = Annotated[str | None, typer.Option(help="Name of the model on that server.")]
+Key = Annotated[
+    str,
+    typer.Option(envvar="LRGD_API_KEY", help="Key of that server.", show_default=False),
+]
+Ranking = Annotated[
+    RankingMode | None,
+    typer.Option(
+        help="decision: typed questions. logprobs: one token's alternatives. listwise: a written "
+        "list. Without it what the server does best, see `lrgd doctor`."
+    ),
+]
+MaxCalls = Annotated[
+    int | None, typer.Option(min=1, help="Budget: model calls that this command may pay.")
+]
+MaxTokens = Annotated[
+    int | None, typer.Option(min=1, help="Budget: tokens, prompts included, that it may pay.")
+]
+Cache = Annotated[bool, typer.Option(help="Keep answers, and never pay a request twice.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

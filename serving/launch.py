@@ -1,0 +1,66 @@
+"""Command lines of the model servers, with the flags that this project's requests need."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from memory.errors import EndpointError
+
+Engine = Literal["transformers", "vllm"]
+
+LOOPBACK = "127.0.0.1"
+MAX_LOGPROBS = 64
+"""Alternatives for one token: more than there are letters for options."""
+
+
+def transformers_options(model_dir: Path, host: str, port: int) -> list[str]:
+    """Arguments of `transformers`: one local folder, on the CPU.
+
+    Raises:
+        EndpointError: no model there.
+    """
+    if not (model_dir / "config.json").is_file():
+        raise EndpointError(f"no model in {model_dir}: wanted config.json and weights")
+    options = ["serve", str(model_dir), "--host", host, "--port", str(port)]
+    options += ["--device", "cpu", "--dtype", "float32"]
+    decisions = model_dir / "decision.json"
+    # The request is validated against this file, not against the model folder's.
+    return [*options, "--decision-config", str(decisions)] if decisions.is_file() else options
+
+
+def transformers_command(model_dir: Path, host: str, port: int) -> list[str]:
+    """The command that serves a local folder in this environment."""
+    return [
+        sys.executable,
+        "-m",
+        "transformers.cli.transformers",
+        *transformers_options(model_dir, host, port),
+    ]
+
+
+def vllm_command(
+    model: str,
+    *,
+    python: str = sys.executable,
+    host: str = LOOPBACK,
+    port: int = 8000,
+    tensor_parallel: int = 1,
+    extra: Sequence[str] = (),
+) -> list[str]:
+    """The command that serves a model with vLLM.
+
+    Args:
+        model: a folder, or a name on the model hub.
+        python: the interpreter of the environment that holds vLLM; it needs one of its own,
+            since it pins another transformers.
+        tensor_parallel: GPUs that share the model.
+        extra: further flags of vLLM, as they stand.
+    """
+    # `python -m` rather than `vllm serve`: it also works for the builds without a GPU.
+    command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", model]
+    command += ["--host", host, "--port", str(port)]
+    command += ["--enable-prefix-caching", "--max-logprobs", str(MAX_LOGPROBS)]
+    if tensor_parallel > 1:
+        command += ["--tensor-parallel-size", str(tensor_parallel)]
+    return [*command, *extra]
