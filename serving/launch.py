@@ -1,5 +1,6 @@
 """Command lines of the model servers, with the flags that this project's requests need."""
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,9 @@ Engine = Literal["transformers", "vllm"]
 LOOPBACK = "127.0.0.1"
 MAX_LOGPROBS = 64
 """Alternatives for one token: more than there are letters for options."""
+
+GRAMMAR = {"backend": "xgrammar", "disable_any_whitespace": True}
+"""How answers are held to a schema: without the blanks in which small models get lost."""
 
 
 def transformers_options(model_dir: Path, host: str, port: int) -> list[str]:
@@ -61,6 +65,7 @@ def vllm_command(
     command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", model]
     command += ["--host", host, "--port", str(port)]
     command += ["--enable-prefix-caching", "--max-logprobs", str(MAX_LOGPROBS)]
+    command += ["--structured-outputs-config", json.dumps(GRAMMAR)]
     if tensor_parallel > 1:
         command += ["--tensor-parallel-size", str(tensor_parallel)]
     return [*command, *extra]

@@ -183,7 +183,7 @@ async def test_round_means_carry_resting_paths_forward(folder: RunFolder, bundle
 def test_a_line_that_was_cut_off_is_dropped_and_written_anew(tmp_path: Path) -> None:
     lines: Lines[Score] = Lines(tmp_path / "scores.jsonl", Score)
     assert lines.read() == []
-    a, b = Score("m", "a", 1, RankingAudit(3), Usage(1)), Score("m", "b", 2)
+    a, b = Score("m", "a", 1, 1, RankingAudit(3), Usage(1)), Score("m", "b", 2)
     lines.append(a)
     with lines.path.open("ab") as file:
         file.write(b'{"method": "m", "us')

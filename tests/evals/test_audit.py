@@ -1,0 +1,24 @@
+from math import log2
+
+import pytest
+
+from agents.values import RankingAudit
+from evals.audit import rates
+
+
+def test_rates_are_of_entries_of_items_asked_for_and_of_rankings() -> None:
+    audits = [
+        RankingAudit(named=6, duplicates=2, out_of_set=2, missing=4, truncated=True),
+        RankingAudit(named=10, position_sd=1.5),
+    ]
+    found = rates(audits, [2, None])
+    assert (found.rankings, found.duplicates, found.out_of_set) == (2, 2 / 20, 2 / 20)
+    assert (found.missing, found.truncated, found.position_sd) == (4 / 20, 1 / 2, 1.5)
+    assert found.strict_ndcg_at_10 == pytest.approx((1 / log2(3) + 0) / 2)
+    assert not found.clean
+
+
+def test_no_ranking_has_no_rates() -> None:
+    found = rates([])
+    assert found.clean
+    assert (found.position_sd, found.strict_ndcg_at_10) == (None, None)
