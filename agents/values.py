@@ -4,7 +4,9 @@ All are frozen: a node makes a new value, it never changes one that it was given
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
+from typing import Any
 
 from memory import as_tuples
 
@@ -23,6 +25,9 @@ class Item:
         as_tuples(self, "categories")
 
 
+_ITEM_FIELDS = attrgetter(*(f.name for f in fields(Item)))
+
+
 @dataclass(frozen=True, slots=True)
 class RankingTask:
     """One user's question: which of the candidates comes next?
@@ -38,12 +43,22 @@ class RankingTask:
     profile: str = ""
 
     def __post_init__(self) -> None:
-        as_tuples(self, "history", "candidates")
+        for name in ("history", "candidates"):
+            items = (i if isinstance(i, Item) else Item(*i) for i in getattr(self, name))
+            object.__setattr__(self, name, tuple(items))
         ids = [item.id for item in self.candidates]
         if len(set(ids)) != len(ids) or len(ids) < 2:
             raise ValueError(f"user {self.user_id!r}: candidates must be 2 or more distinct items")
         if self.target_id is not None and self.target_id not in ids:
             raise ValueError(f"user {self.user_id!r}: target {self.target_id!r} is no candidate")
+
+    def _asdict(self) -> dict[str, Any]:
+        """Plain values, for checkpoints: LangGraph asks for them by this name (a named tuple's),
+        and need not then visit 70 items one by one each time that it writes a state."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name in ("history", "candidates"):
+            plain[name] = [_ITEM_FIELDS(item) for item in plain[name]]
+        return plain
 
     @property
     def target(self) -> Item | None:

@@ -64,7 +64,7 @@ async def _optimize_user(
     if begun:
         report(Progress(calls=begun["usage"].calls if "usage" in begun else 0))
     async for _, update in graph.astream(
-        start, config, stream_mode="updates", subgraphs=True, durability="sync"
+        start, config, stream_mode="updates", subgraphs=True, durability="async"
     ):
         report(Progress(calls=_calls(update)))
     return record_of(user_id, (await graph.aget_state(config)).values)

@@ -53,7 +53,7 @@ def build_graph(
     nodes = LoopNodes(ranker, memory, settings)
     graph = StateGraph(LoopState)
     graph.add_node("begin", nodes.begin)
-    graph.add_node("path", build_path(PathNodes(generator, ranker, memory, settings)))
+    graph.add_node("path", build_path(PathNodes(generator, ranker, settings)))
     graph.add_node("collapse_guard", nodes.guard)
     graph.add_node("choose", nodes.choose, retry_policy=RETRY)
     graph.add_edge(START, "begin")
@@ -72,20 +72,25 @@ class LoopNodes:
     memory: DemonstrationMemory
     settings: LoopSettings
 
-    def begin(self, state: LoopState) -> dict[str, Any]:
-        """Check the task."""
+    async def begin(self, state: LoopState) -> dict[str, Any]:
+        """Check the task, and recall what worked for this user before."""
         task = as_task(state["task"])
         if task.target is None:
             raise ValueError(f"user {task.user_id!r}: optimisation needs a known target")
-        return {"task": task}
+        remembered = await self.memory.recall(task.user_id, dataset=self.settings.dataset)
+        return {"task": task, "remembered": remembered}
 
     def begin_round(self, state: LoopState) -> list[Send]:
         """Send each path that can still gain into its next round."""
         known = state.get("paths", {})
+
+        def of_path(index: int) -> list[Demonstration]:
+            return [d for d in state["remembered"] if d.path == index]
+
         paths = [known.get(i, PathState(i)) for i in range(self.settings.paths)]
-        round_ = state.get("round", 0) + 1
+        shared = {"task": state["task"], "round": state.get("round", 0) + 1}
         return [
-            Send("path", {"task": state["task"], "round": round_, "path": path})
+            Send("path", {**shared, "path": path, "remembered": of_path(path.index)})
             for path in paths
             if not path.solved
         ]
@@ -108,7 +113,7 @@ class LoopNodes:
         return "choose" if self._stop(state) else self.begin_round(state)
 
     async def choose(self, state: LoopState) -> dict[str, Any]:
-        """The best demonstration, marked as chosen in memory.
+        """The best demonstration, marked as chosen; the effective ones go to memory.
 
         Highest Effect_D; ties go to the one that holds up over shuffled candidates, then to the
         later one.
@@ -119,9 +124,10 @@ class LoopNodes:
         scored = [(await self._robustness(d, state["task"], len(tied)), d) for d in tied.values()]
         usage = sum((u for (_, u), _ in scored), Usage())
         chosen = max(scored, key=lambda s: (s[0][0], _when(s[1])))[1] if scored else None
-        if chosen is not None:
-            chosen = replace(chosen, chosen=True)
-            await self.memory.remember(chosen)
+        chosen = replace(chosen, chosen=True) if chosen else None
+        worst = self.settings.effective_rank
+        effective = {d.id: d for p in state["paths"].values() for d in p.effective(worst)}
+        await self.memory.remember(*(effective | ({chosen.id: chosen} if chosen else {})).values())
         return {"chosen": chosen, "usage": usage, "stopped_by": self._stop(state)}
 
     def _judge(

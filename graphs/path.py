@@ -14,7 +14,7 @@ from agents.recommender import Ranker
 from agents.values import RankingTask
 from graphs.settings import LoopSettings
 from graphs.state import PathResult, PathTurn, Trial
-from memory import Demonstration, DemonstrationMemory
+from memory import Demonstration, best_first
 from memory.errors import EndpointUnavailable
 
 RETRY = RetryPolicy(max_attempts=3, retry_on=EndpointUnavailable)
@@ -26,17 +26,14 @@ class PathNodes:
 
     generator: Generator
     ranker: Ranker
-    memory: DemonstrationMemory
     settings: LoopSettings
 
     async def generate(self, state: PathTurn) -> dict[str, Any]:
         """Write a demonstration from the path's own experience, and D_per where injected."""
         task, path, s = state["task"], state["path"], self.settings
-        recalled = await self.memory.recall(
-            task.user_id, path=path.index, dataset=s.dataset, limit=s.recalled + 1
-        )
         last = path.demonstrations[-1] if path.demonstrations else None
-        shown = tuple(d for d in recalled if last is None or d.id != last.id)[: s.recalled]
+        known = [*path.effective(s.effective_rank), *state["remembered"]]
+        shown = tuple(d for d in best_first(known) if last is None or d.id != last.id)[: s.recalled]
         draft = await self.generator.write(
             task,
             seed=call_seed(s.seed, task.user_id, path.index, state["round"]),
@@ -57,13 +54,10 @@ class PathNodes:
         ranking, usage = await self.ranker.rank(prompt, state["task"].candidates)
         return {"ranking": ranking, "usage": usage}
 
-    async def evaluate(self, state: PathTurn) -> dict[str, Any]:
-        """Score the demonstration, and remember it if it was effective."""
-        trial = self._trial(state)
-        if trial.rank is not None and trial.rank <= self.settings.effective_rank:
-            await self.memory.remember(trial.demonstration)
+    def evaluate(self, state: PathTurn) -> dict[str, Any]:
+        """Score the demonstration."""
         path = state["path"]
-        return {"paths": {path.index: path.with_trial(trial)}}
+        return {"paths": {path.index: path.with_trial(self._trial(state))}}
 
     def _trial(self, state: PathTurn) -> Trial:
         task, path, draft = state["task"], state["path"], state["draft"]

@@ -45,6 +45,10 @@ class PathState:
         """The usable ones, oldest first."""
         return [t.demonstration for t in self.trials if t.verdict == "usable"]
 
+    def effective(self, worst_rank: int) -> list[Demonstration]:
+        """Those that ranked the ground truth at least this high, oldest first."""
+        return [t.demonstration for t in self.trials if t.rank and t.rank <= worst_rank]
+
     @property
     def best_effect(self) -> float:
         """Highest Effect_D so far; 0 before the first usable demonstration."""
@@ -84,6 +88,8 @@ class LoopState(TypedDict, total=False):
 
     task: RankingTask
     """The validation task. Given by the caller, as a value or as JSON; checked by `begin`."""
+    remembered: list[Demonstration]
+    """The user's effective demonstrations of earlier runs. Written by `begin`."""
     round: int
     """Completed rounds. Written by the collapse guard only."""
     paths: Annotated[dict[int, PathState], merge_paths]
@@ -107,6 +113,8 @@ class PathTurn(TypedDict, total=False):
     """The round under way, 1-based. Given by `Send`."""
     path: PathState
     """The path before this round. Given by `Send`."""
+    remembered: list[Demonstration]
+    """The path's effective demonstrations of earlier runs. Given by `Send`."""
     recalled: tuple[Demonstration, ...]
     """The path's effective demonstrations that were shown. Written by the generator."""
     draft: Draft

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -44,3 +45,8 @@ class Demonstration:
         made_of = [self.dataset, self.user_id, self.model, self.path, self.round, self.text]
         made_of += [*self.parents, self.perturbed_by]
         return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+
+
+def best_first(demonstrations: Iterable[Demonstration]) -> list[Demonstration]:
+    """The chosen one first, then by effect, then the latest."""
+    return sorted(demonstrations, key=lambda d: (not d.chosen, -d.effect, -d.round, d.id))

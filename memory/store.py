@@ -14,7 +14,7 @@ import chromadb
 from chromadb.api import ClientAPI
 from chromadb.config import Settings
 
-from memory.demonstration import Demonstration
+from memory.demonstration import Demonstration, best_first
 from memory.embeddings import Embed
 
 COLLECTION = "demonstrations"
@@ -42,9 +42,9 @@ class DemonstrationMemory:
         settings = Settings(anonymized_telemetry=False)
         return cls(chromadb.PersistentClient(path=str(folder), settings=settings), embed)
 
-    async def remember(self, demonstration: Demonstration) -> None:
-        """Store it; on return it is on disk. Storing the same one again changes nothing."""
-        self._pending.append(demonstration)
+    async def remember(self, *demonstrations: Demonstration) -> None:
+        """Store them; on return they are on disk. Storing the same again changes nothing."""
+        self._pending.extend(demonstrations)
         async with self._lock:
             batch, self._pending = self._pending, []
             try:
@@ -54,20 +54,18 @@ class DemonstrationMemory:
                 raise
 
     async def recall(
-        self, user_id: str, *, path: int | None = None, dataset: str = "", limit: int = 3
+        self, user_id: str, *, dataset: str = "", limit: int | None = None
     ) -> list[Demonstration]:
-        """A user's demonstrations, the chosen one first, then by effect, then the latest.
+        """A user's demonstrations, best first.
 
         Args:
-            path: only those of this optimisation path.
             dataset: the bundle's name; user ids are unique only within it.
+            limit: how many; None for all.
         """
         wanted: list[dict[str, Any]] = [{"user": user_id}, {"dataset": dataset}]
-        if path is not None:
-            wanted.append({"path": path})
         found = await self._locked(lambda: self._collection.get(where={"$and": wanted}))
         rows = _demonstrations(found["documents"] or [], found["metadatas"] or [])
-        return sorted(rows, key=lambda d: (not d.chosen, -d.effect, -d.round, d.id))[:limit]
+        return best_first(rows)[:limit]
 
     async def nearest(
         self, text: str, *, dataset: str = "", limit: int = 3

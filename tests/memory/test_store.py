@@ -34,10 +34,10 @@ async def test_the_verdict_chosen_replaces_the_entry_and_comes_first(
     assert await memory.recall("u1", dataset="d") == [replace(KITES, chosen=True), LAMPS]
 
 
-async def test_recall_keeps_users_paths_and_data_sets_apart(memory: DemonstrationMemory) -> None:
+async def test_recall_keeps_users_and_data_sets_apart(memory: DemonstrationMemory) -> None:
     for d in (KITES, LAMPS, replace(KITES, user_id="u2"), replace(KITES, dataset="e")):
         await memory.remember(d)
-    assert await memory.recall("u1", path=0, dataset="d") == [KITES]
+    assert await memory.recall("u1", dataset="d") == [LAMPS, KITES]
     assert await memory.recall("u3", dataset="d") == []
 
 
