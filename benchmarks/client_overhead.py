@@ -5,25 +5,26 @@
 The endpoint is another process on loopback and the embedding a hash of words. What is left is the
 graph, the model clients, the meter, ChromaDB and the checkpoints. Prints one JSON object:
 milliseconds of one core a call, without and with checkpoints and with the cache of answers;
-memory with 1,000 users under way; memory after 5,000 calls and after 20,000.
+peak memory after 5,000, 10,000 and 20,000 calls; peak memory with 1,000 users under way.
 """
 
 import asyncio
+import itertools
 import json
 import resource
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from langgraph.cache.sqlite import SqliteCache
 
 from agents.choices import SystemOne
-from agents.endpoint import Endpoint, EndpointSettings, connect
+from agents.endpoint import EndpointSettings, connect
 from agents.heats import ChoiceRanker
 from agents.values import RankingTask
 from evals.protocol import freeze
@@ -41,18 +42,40 @@ with LoopbackModel() as server:
     sys.stdin.read()
 """
 USERS = 60
+CALLS = (5_000, 10_000, 20_000)
 
 
-async def optimise(
-    tasks: Sequence[RankingTask],
-    endpoint: Endpoint,
-    folder: Path,
-    *,
-    checkpoints: bool,
-    at_once: int,
-) -> int:
-    """Optimise all tasks; returns the model calls."""
+class Bench:
+    """The graph over one endpoint, memory and checkpoint file."""
+
+    def __init__(self, graph: Any, durability: dict[str, Any]) -> None:
+        self._graph = graph
+        self._durability = durability
+        self._threads = itertools.count()
+
+    async def optimise(self, tasks: Sequence[RankingTask], *, at_once: int = 16) -> int:
+        """Optimise every task on a thread of its own; returns the model calls."""
+        gate = asyncio.Semaphore(at_once)
+
+        async def one(task: RankingTask) -> int:
+            config = {"configurable": {"thread_id": str(next(self._threads))}}
+            async with gate:
+                state = await self._graph.ainvoke({"task": task}, config, **self._durability)
+            return int(state["usage"].calls)
+
+        return sum(await asyncio.gather(*map(one, tasks)))
+
+
+@asynccontextmanager
+async def bench(
+    url: str, *, checkpoints: bool = False, cache: bool = False
+) -> AsyncIterator[Bench]:
+    """Everything opened in a folder of its own."""
     async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        answers = SqliteCache[bytes](path=str(folder / "answers.sqlite")) if cache else None
+        settings = EndpointSettings(url, "m")
+        endpoint = await stack.enter_async_context(connect(settings, cache=answers))
         opened = open_checkpoints(folder / "checkpoints.sqlite")
         graph = build_graph(
             model=endpoint.chat_model(temperature=0.8, max_tokens=64),
@@ -61,35 +84,34 @@ async def optimise(
             settings=LoopSettings(paths=3, rounds=3),
             checkpointer=await stack.enter_async_context(opened) if checkpoints else None,
         )
-        how: dict[str, Any] = {"durability": "async"} if checkpoints else {}
-        gate = asyncio.Semaphore(at_once)
-
-        async def one(number: int, task: RankingTask) -> int:
-            config = {"configurable": {"thread_id": str(number)}}
-            async with gate:
-                state = await graph.ainvoke({"task": task}, config, **how)
-            return int(state["usage"].calls)
-
-        return sum(await asyncio.gather(*(one(n, t) for n, t in enumerate(tasks))))
+        yield Bench(graph, {"durability": "async"} if checkpoints else {})
 
 
-async def measured(
-    tasks: Sequence[RankingTask],
-    url: str,
-    *,
-    checkpoints: bool = False,
-    cache: bool = False,
-    at_once: int = 16,
-) -> tuple[int, float]:
-    """Model calls, and milliseconds of CPU for each."""
-    with tempfile.TemporaryDirectory() as folder:
-        answers = SqliteCache[bytes](path=f"{folder}/answers.sqlite") if cache else None
-        async with connect(EndpointSettings(url, "m"), cache=answers) as endpoint:
-            begin = time.process_time()
-            calls = await optimise(
-                tasks, endpoint, Path(folder), checkpoints=checkpoints, at_once=at_once
-            )
-            return calls, 1000 * (time.process_time() - begin) / calls
+async def cpu_ms(tasks: Sequence[RankingTask], url: str, **kind: bool) -> float:
+    """Milliseconds of one core for a model call."""
+    async with bench(url, **kind) as opened:
+        await opened.optimise(tasks[:3])
+        begin = time.process_time()
+        calls = await opened.optimise(tasks)
+        return 1000 * (time.process_time() - begin) / calls
+
+
+async def memory_after(tasks: Sequence[RankingTask], url: str, steps: Sequence[int]) -> list[float]:
+    """Peak memory, MiB, each time that so many calls were made."""
+    found, calls = [], 0
+    async with bench(url, checkpoints=True) as opened:
+        for step in steps:
+            while calls < step:
+                calls += await opened.optimise(tasks)
+            found.append(peak_mib())
+    return found
+
+
+async def all_at_once(tasks: Sequence[RankingTask], url: str) -> float:
+    """Peak memory, MiB, with every task under way at the same time."""
+    async with bench(url) as opened:
+        await opened.optimise(tasks, at_once=len(tasks))
+    return peak_mib()
 
 
 def peak_mib() -> float:
@@ -98,24 +120,18 @@ def peak_mib() -> float:
 
 
 def figures(url: str) -> dict[str, float]:
-    """All that the page docs/performance.md states."""
+    """All that docs/performance.md states of the client."""
     bundle = freeze(sample_world(), users=200, candidates=50, history=20, seed=1)
-    every = [bundle.task(user, "validation") for user in bundle.users]
-    asyncio.run(measured(every[:5], url, checkpoints=True, cache=True))  # imports
+    tasks = [bundle.task(user, "validation") for user in bundle.users]
+    few = tasks[:USERS]
     found = {
-        "ms_a_call": asyncio.run(measured(every[:USERS], url))[1],
-        "ms_with_checkpoints": asyncio.run(measured(every[:USERS], url, checkpoints=True))[1],
-        "ms_with_both": asyncio.run(measured(every[:USERS], url, checkpoints=True, cache=True))[1],
-        "mib_before": peak_mib(),
+        "ms_a_call": asyncio.run(cpu_ms(few, url)),
+        "ms_with_checkpoints": asyncio.run(cpu_ms(few, url, checkpoints=True)),
+        "ms_with_both": asyncio.run(cpu_ms(few, url, checkpoints=True, cache=True)),
     }
-    users = 0
-    for thousand_calls in (5, 20):
-        while users * 18 < thousand_calls * 1000:
-            users += USERS
-            asyncio.run(measured(every[:USERS], url, checkpoints=True, cache=True))
-        found[f"mib_after_{thousand_calls}000_calls"] = peak_mib()
-    asyncio.run(measured([every[n % 200] for n in range(1000)], url, at_once=1000))
-    found["mib_with_1000_users_under_way"] = peak_mib()
+    growth = asyncio.run(memory_after(few, url, CALLS))
+    found |= {f"mib_after_{calls}_calls": mib for calls, mib in zip(CALLS, growth, strict=True)}
+    found["mib_with_1000_users_under_way"] = asyncio.run(all_at_once(tasks * 5, url))
     return {key: round(value, 2) for key, value in found.items()}
 
 

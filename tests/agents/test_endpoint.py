@@ -1,3 +1,6 @@
+import asyncio
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -93,3 +96,38 @@ async def test_an_error_page_is_an_error_and_no_crash() -> None:
         async with connect(settings(server.url)) as endpoint:
             with pytest.raises(EndpointError):
                 await decision(endpoint).rank("STATE", CANDIDATES)
+
+
+async def test_a_request_that_takes_too_long_is_given_up() -> None:
+    go = threading.Event()
+
+    def never(path: str, body: dict[str, Any]) -> Answer:
+        go.wait(10)
+        return 200, completion("x"), {}
+
+    with LoopbackModel(never) as server:
+        async with connect(settings(server.url, timeout_s=0.2)) as endpoint:
+            with pytest.raises(EndpointUnavailable, match="no answer"):
+                await endpoint.check()
+            go.set()
+
+
+async def test_no_more_requests_are_under_way_than_were_allowed() -> None:
+    lock, under_way, most = threading.Lock(), 0, 0
+
+    def counted(path: str, body: dict[str, Any]) -> Answer:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        time.sleep(0.02)
+        with lock:
+            under_way -= 1
+        return 200, completion("x"), {}
+
+    with LoopbackModel(counted) as server:
+        # Waiting for a free connection is no fault, however short the timeout.
+        async with connect(settings(server.url, concurrency=3, timeout_s=5.0)) as endpoint:
+            await asyncio.gather(*(endpoint.check() for _ in range(20)))
+    assert most == 3
+    assert len(server.requests) == 20

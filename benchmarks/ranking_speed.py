@@ -1,0 +1,147 @@
+"""Ranking speed: users a second, against a loop in the manner of the field, same weights, one run.
+
+    lrgd serve --engine vllm --python .venv-vllm/bin/python --model serving/pocket/weights \
+        --port 8123 -- --served-model-name pocket --dtype float32 --max-model-len 4096
+    python -m benchmarks.ranking_speed --bundle BUNDLE --base-url http://127.0.0.1:8123/v1
+
+The loop: Hugging Face `generate`, batches of 10 prompts, greedy, at most 512 new tokens, a list of
+10 titles. Beside it the modes that the server at --base-url can do, on the same tasks, without a
+demonstration. Prints one JSON object: users a second, the ratio to the loop, nDCG@10.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import get_args
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from agents.endpoint import EndpointSettings, connect
+from agents.heats import ChoiceRanker
+from agents.listwise import parse_list
+from agents.probe import RankingMode, chooser_for, probe
+from agents.prompts import listwise_prompt, option_names, ranking_state
+from agents.recommender import ListwiseRanker, Ranker
+from agents.values import Ranking, RankingTask
+from evals.bundle import load_bundle
+from evals.metrics import ndcg_at
+from memory.errors import EndpointError
+from serving.pocket import MODEL_DIR
+
+BATCH, NEW_TOKENS, TITLES = 10, 512, 10
+CONCURRENCY = 32
+
+
+def row(
+    rankings: Sequence[Ranking], tasks: Sequence[RankingTask], seconds: float
+) -> dict[str, float]:
+    """Speed and quality of some rankings."""
+    ranks = [r.rank_of(str(t.target_id)) for r, t in zip(rankings, tasks, strict=True)]
+    return {
+        "users_a_second": len(tasks) / seconds,
+        "ndcg_at_10": fmean(float(ndcg_at(10, rank)) for rank in ranks),
+        "missing": fmean(r.audit.missing for r in rankings),
+    }
+
+
+def field_loop(tasks: Sequence[RankingTask], folder: Path) -> dict[str, float]:
+    """The loop, in this process, with all of its cores."""
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    begin = time.perf_counter()
+    texts = [text for batch in batches(tasks) for text in generated(batch, model, tokenizer)]
+    seconds = time.perf_counter() - begin
+    rankings = [
+        parse_list(x, t.candidates, asked=TITLES) for x, t in zip(texts, tasks, strict=True)
+    ]
+    return row(rankings, tasks, seconds)
+
+
+def batches(tasks: Sequence[RankingTask]) -> Iterator[Sequence[RankingTask]]:
+    """Tasks by tens, in their order."""
+    for start in range(0, len(tasks), BATCH):
+        yield tasks[start : start + BATCH]
+
+
+@torch.no_grad()
+def generated(batch: Sequence[RankingTask], model: torch.nn.Module, tokenizer: object) -> list[str]:
+    """The lists that the model writes for a batch, greedily."""
+    prompts = [
+        listwise_prompt(ranking_state(t, None), list(option_names(t.candidates)), TITLES)
+        for t in batch
+    ]
+    chats = [[{"role": "user", "content": prompt}] for prompt in prompts]
+    inputs = tokenizer.apply_chat_template(  # type: ignore[attr-defined]
+        chats, add_generation_prompt=True, padding=True, return_tensors="pt", return_dict=True
+    )
+    out = model.generate(**inputs, do_sample=False, min_p=None, max_new_tokens=NEW_TOKENS)  # type: ignore[operator]
+    return list(
+        tokenizer.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)  # type: ignore[attr-defined]
+    )
+
+
+async def served(
+    tasks: Sequence[RankingTask], base_url: str, model: str
+) -> dict[str, dict[str, float]]:
+    """Every mode that the server can do, each over all tasks."""
+    found = {}
+    settings = EndpointSettings(base_url, model, concurrency=CONCURRENCY)
+    async with connect(settings) as endpoint:
+        abilities = await probe(endpoint)
+        mode: RankingMode
+        for mode in get_args(RankingMode):
+            try:
+                ranker: Ranker
+                if mode == "listwise":
+                    chat = endpoint.chat_model(temperature=0.0, max_tokens=NEW_TOKENS)
+                    ranker = ListwiseRanker(chat, length=TITLES)
+                else:
+                    ranker = ChoiceRanker(*chooser_for(endpoint, mode, abilities))
+            except EndpointError:
+                continue  # this server cannot
+            await ranked(tasks[:4], ranker)  # warm
+            begin = time.perf_counter()
+            rankings = await ranked(tasks, ranker)
+            found[mode] = row(rankings, tasks, time.perf_counter() - begin)
+    return found
+
+
+async def ranked(tasks: Sequence[RankingTask], ranker: Ranker) -> list[Ranking]:
+    """All tasks at once; the endpoint's connections bound how many are under way."""
+    asked = (ranker.rank(ranking_state(t, None), t.candidates) for t in tasks)
+    return [ranking for ranking, _ in await asyncio.gather(*asked)]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--base-url", required=True)
+    parser.add_argument("--model", default="pocket", help="name on the server")
+    parser.add_argument(
+        "--weights", type=Path, default=MODEL_DIR, help="the same model, for the loop"
+    )
+    parser.add_argument("--users", type=int, default=200)
+    options = parser.parse_args()
+    bundle = load_bundle(options.bundle)
+    tasks = [bundle.task(user, "test") for user in list(bundle.users)[: options.users]]
+    found = asyncio.run(served(tasks, options.base_url, options.model))
+    found = {"field loop": field_loop(tasks, options.weights), **found}
+    slow = found["field loop"]["users_a_second"]
+    table = {
+        name: {
+            **{k: round(v, 4) for k, v in figures.items()},
+            "ratio": round(figures["users_a_second"] / slow, 2),
+        }
+        for name, figures in found.items()
+    }
+    print(json.dumps({"users": len(tasks), **table}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
