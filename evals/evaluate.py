@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evals.audit import AuditRates, rates
 from evals.bundle import Bundle
 from evals.journal import Lines, Score, UserRecord
 from evals.methods import METHODS, REFERENCE, Tools
 from evals.metrics import METRICS
-from evals.statistics import Interval, paired_difference
+from evals.statistics import Interval, holm, paired_difference, signed_rank_p
 from memory.errors import InputError
 
 
@@ -25,6 +26,9 @@ class MethodResult:
     """Metric -> mean over users."""
     differences: dict[str, Interval]
     """Metric -> difference to the reference, paired by user; empty for the reference itself."""
+    p_values: dict[str, float]
+    """Metric -> Wilcoxon's signed-rank p against the reference, Holm-adjusted over the methods;
+    empty for the reference itself."""
     calls: int
     """Model calls for the test rankings."""
     audit: AuditRates
@@ -82,23 +86,42 @@ def results(scores: Sequence[Score]) -> list[MethodResult]:
     users = [[s.user_id for s in rows] for rows in by_method.values()]
     if len(users[0]) < 2 or any(other != users[0] for other in users):
         raise InputError("methods need the same users, 2 or more: run `lrgd evaluate` again")
-    ranks = {m: np.array([s.rank for s in rows]) for m, rows in by_method.items()}
-    return [_result(m, rows, ranks) for m, rows in by_method.items()]
+    values = {m: _values(rows) for m, rows in by_method.items()}
+    adjusted = {name: _p_values(values, name) for name in METRICS}
+    return [_result(m, rows, values, adjusted) for m, rows in by_method.items()]
 
 
-def _result(method: str, rows: Sequence[Score], ranks: dict[str, np.ndarray]) -> MethodResult:
-    values = {name: metric(ranks[method]) for name, metric in METRICS.items()}
-    differences = {
-        name: paired_difference(values[name], metric(ranks[REFERENCE]))
-        for name, metric in METRICS.items()
-        if method != REFERENCE
-    }
+Values = dict[str, NDArray[np.float64]]
+"""Metric -> one value a user."""
+
+
+def _values(rows: Sequence[Score]) -> Values:
+    ranks = np.array([score.rank for score in rows])
+    return {name: metric(ranks) for name, metric in METRICS.items()}
+
+
+def _p_values(values: dict[str, Values], metric: str) -> dict[str, float]:
+    reference = values[REFERENCE][metric]
+    others = (m for m in values if m != REFERENCE)
+    return holm({m: signed_rank_p(values[m][metric], reference) for m in others})
+
+
+def _result(
+    method: str,
+    rows: Sequence[Score],
+    values: dict[str, Values],
+    adjusted: dict[str, dict[str, float]],
+) -> MethodResult:
+    compared = METRICS if method != REFERENCE else ()
+    own, reference = values[method], values[REFERENCE]
+    differences = {name: paired_difference(own[name], reference[name]) for name in compared}
     audits = [s.audit for s in rows if s.audit is not None]
     return MethodResult(
         method=method,
         n=len(rows),
-        means={name: float(v.mean()) for name, v in values.items()},
+        means={name: float(v.mean()) for name, v in own.items()},
         differences=differences,
+        p_values={name: adjusted[name][method] for name in compared},
         calls=sum(s.usage.calls for s in rows),
         audit=rates(audits, [s.strict_rank for s in rows]),
     )

@@ -41,7 +41,10 @@ def _checked(rank: ArrayLike) -> Scores:
 
 METRICS = {
     "nDCG@1": lambda rank: ndcg_at(1, rank),
+    "nDCG@5": lambda rank: ndcg_at(5, rank),
     "nDCG@10": lambda rank: ndcg_at(10, rank),
+    "Recall@1": lambda rank: recall_at(1, rank),
+    "Recall@5": lambda rank: recall_at(5, rank),
     "Recall@10": lambda rank: recall_at(10, rank),
     "MRR": reciprocal_rank,
     "Effect_D": effect_d,

@@ -1,10 +1,11 @@
 """Paired comparisons: how sure a difference between two methods is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, wilcoxon
 
 RESAMPLES = 9_999
 
@@ -29,12 +30,7 @@ def paired_difference(
     Raises:
         ValueError: shapes differ, or fewer than two users.
     """
-    if scores.shape != reference.shape or scores.ndim != 1 or len(scores) < 2:
-        raise ValueError(
-            f"a paired difference needs two vectors of 2 or more users, "
-            f"got shapes {scores.shape} and {reference.shape}"
-        )
-    difference = scores - reference
+    difference = _difference(scores, reference)
     if np.all(difference == difference[0]):
         # Every resample is the same: scipy would return nan.
         return Interval(*3 * [float(difference[0])])
@@ -42,3 +38,36 @@ def paired_difference(
         (difference,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=seed
     ).confidence_interval
     return Interval(float(difference.mean()), float(found.low), float(found.high))
+
+
+def signed_rank_p(scores: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
+    """Two-sided p-value of Wilcoxon's signed-rank test on the paired differences.
+
+    Users without a difference count as Pratt (1959) has it: they are ranked, then dropped. 1 where
+    no user differs.
+
+    Raises:
+        ValueError: shapes differ, or fewer than two users.
+    """
+    difference = _difference(scores, reference)
+    if not difference.any():
+        return 1.0
+    return float(wilcoxon(difference, zero_method="pratt").pvalue)
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """p-values adjusted for several comparisons at once (Holm 1979), under the same names."""
+    adjusted, least = {}, 0.0
+    for done, name in enumerate(sorted(p_values, key=lambda n: p_values[n])):
+        least = max(least, min(1.0, p_values[name] * (len(p_values) - done)))
+        adjusted[name] = least
+    return {name: adjusted[name] for name in p_values}
+
+
+def _difference(scores: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:
+    if scores.shape != reference.shape or scores.ndim != 1 or len(scores) < 2:
+        raise ValueError(
+            f"a paired difference needs two vectors of 2 or more users, "
+            f"got shapes {scores.shape} and {reference.shape}"
+        )
+    return scores - reference

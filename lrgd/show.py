@@ -118,12 +118,14 @@ def results_table(rows: Sequence[MethodResult]) -> Table:
     table.add_column("method")
     for name in SHOWN:
         table.add_column(name, justify="right")
-    table.add_column(f"{TESTED} - {REFERENCE} [95 % interval]", justify="right")
+    table.add_column(f"{TESTED} - {REFERENCE} [95 %]", justify="right")
+    table.add_column("p", justify="right")
     for row in rows:
         d = row.differences.get(TESTED)
         difference = f"{d.mean:+.4f} [{d.low:+.4f}, {d.high:+.4f}]" if d else ""
         means = (f"{row.means[name]:.4f}" for name in SHOWN)
-        table.add_row(row.method, *means, escape(difference))
+        p = f"{row.p_values[TESTED]:.3f}" if row.p_values else ""
+        table.add_row(row.method, *means, escape(difference), p)
     return table
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from evals.statistics import paired_difference
+from evals.statistics import holm, paired_difference, signed_rank_p
 
 
 def test_the_interval_agrees_with_the_normal_approximation() -> None:
@@ -30,3 +30,21 @@ def test_it_repeats() -> None:
 def test_what_is_not_paired_is_refused() -> None:
     with pytest.raises(ValueError, match="two vectors of 2 or more"):
         paired_difference(np.ones(3), np.ones(4))
+
+
+def test_holm_multiplies_the_smallest_most_and_never_falls() -> None:
+    found = holm({"a": 0.04, "b": 0.01, "c": 0.03, "d": 0.6})
+    # Sorted: 0.01 * 4, 0.03 * 3, 0.04 * 2 = 0.08 < 0.09, 0.6 * 1.
+    assert found == pytest.approx({"a": 0.09, "b": 0.04, "c": 0.09, "d": 0.6})
+    assert list(found) == ["a", "b", "c", "d"]
+    assert holm({"a": 0.7, "b": 0.8}) == {"a": 1.0, "b": 1.0}
+
+
+def test_the_signed_rank_test_sees_a_shift_and_no_shift() -> None:
+    rng = np.random.default_rng(3)
+    reference = rng.random(60)
+    assert signed_rank_p(reference + 0.1, reference) < 1e-9
+    assert signed_rank_p(reference, reference) == 1.0
+    # Six users, all better: 2 of the 2^6 signs are as extreme.
+    small = np.arange(6.0)
+    assert signed_rank_p(small + np.arange(1.0, 7.0), small) == pytest.approx(2 / 2**6)

@@ -1,0 +1,29 @@
+"""Floors by meaning: cosine of titles in MiniLM's space, to the last title or the last three."""
+
+import asyncio
+
+from agents.endpoint import Usage
+from agents.values import RankingTask, ranking_from
+from evals.journal import UserRecord
+from evals.methods.base import Result, Tools
+
+RECENT_TITLES = 3
+
+
+async def last_item(tools: Tools, task: RankingTask, record: UserRecord) -> Result:
+    """Cosine of each candidate's title to the last title of the history."""
+    return await _by_cosine(tools, task, 1)
+
+
+async def minilm(tools: Tools, task: RankingTask, record: UserRecord) -> Result:
+    """Cosine of each candidate's title to the mean of the last three."""
+    return await _by_cosine(tools, task, RECENT_TITLES)
+
+
+async def _by_cosine(tools: Tools, task: RankingTask, last: int) -> Result:
+    recent = [item.title for item in task.history[-last:]]
+    titles = [c.title for c in task.candidates]
+    rows = await asyncio.to_thread(tools.embed, [*titles, *recent])
+    cosines = rows[: len(titles)] @ rows[len(titles) :].mean(axis=0)
+    scores = {c.id: float(x) for c, x in zip(task.candidates, cosines, strict=True)}
+    return ranking_from(scores, task.candidates), Usage()
