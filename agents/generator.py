@@ -49,10 +49,12 @@ class Generator:
         last: Attempt | None = None,
         effective: Sequence[Attempt] = (),
         perturbation: str | None = None,
+        targets: Sequence[Item] = (),
     ) -> Draft:
         """Write one demonstration. See `generation_messages` for what the model is shown.
 
         Args:
+            targets: items that it must not name, beside the task's own target.
             seed: the server's sampling seed, so that a run can be repeated where it is honoured.
 
         Raises:
@@ -69,15 +71,16 @@ class Generator:
         with translated_errors(self.name):
             answer = await self.model.ainvoke(messages, seed=seed)
         text = plain(str(answer.text))[: self.max_chars]
-        return Draft(text, judge(text, task.target), usage_of(answer))
+        hidden = [*targets, *([task.target] if task.target else [])]
+        return Draft(text, judge(text, hidden), usage_of(answer))
 
 
-def judge(text: str, target: Item | None) -> Verdict:
+def judge(text: str, targets: Sequence[Item]) -> Verdict:
     """Whether a demonstration can be used: it says something, and not the answer."""
     words = _words(text)
     if not words.strip():
         return "empty"
-    if target is not None and _words(target.title) in words:
+    if any(_words(target.title) in words for target in targets):
         return "names_target"
     return "usable"
 

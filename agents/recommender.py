@@ -19,7 +19,7 @@ from langchain_core.runnables import Runnable
 from agents.endpoint import Usage, translated_errors, usage_of
 from agents.listwise import parse_list
 from agents.prompts import listwise_prompt, option_names
-from agents.values import Item, Ranking, RankingAudit
+from agents.values import Item, Ranking, total
 
 
 class Ranker(Protocol):
@@ -92,14 +92,8 @@ def averaged(rankings: Sequence[Ranking], candidates: Sequence[Item]) -> Ranking
     order = sorted(ids, key=lambda i: (-probabilities.get(i, 0.0), fmean(ranks[i])))
     lists = [r.strict for r in rankings if r.strict is not None]
     strict = [i for i in order if 2 * sum(i in one for one in lists) >= len(lists)]
-    audit = RankingAudit(
-        named=sum(r.audit.named for r in rankings),
-        duplicates=sum(r.audit.duplicates for r in rankings),
-        out_of_set=sum(r.audit.out_of_set for r in rankings),
-        missing=sum(r.audit.missing for r in rankings),
-        truncated=any(r.audit.truncated for r in rankings),
-        position_sd=fmean(pstdev(of_item) for of_item in ranks.values()),
-    )
+    moved = fmean(pstdev(of_item) for of_item in ranks.values())
+    audit = total([r.audit for r in rankings], position_sd=moved)
     return Ranking(tuple(order), audit, probabilities, tuple(strict) if lists else None)
 
 

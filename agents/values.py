@@ -85,6 +85,18 @@ class RankingAudit:
     the items; None where one order was."""
 
 
+def total(audits: Sequence[RankingAudit], position_sd: float | None = None) -> RankingAudit:
+    """The audit of several rankings together: counts are sums."""
+    return RankingAudit(
+        named=sum(a.named for a in audits),
+        duplicates=sum(a.duplicates for a in audits),
+        out_of_set=sum(a.out_of_set for a in audits),
+        missing=sum(a.missing for a in audits),
+        truncated=any(a.truncated for a in audits),
+        position_sd=position_sd,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """A permutation of the candidates' ids, best first, and how it came about."""

@@ -41,6 +41,8 @@ class BundleUser:
     validation: FrozenTask
     test: FrozenTask
     profile: str = ""
+    earlier: tuple[FrozenTask, ...] = ()
+    """Further validation tasks, the latest first: their targets lie before `validation`'s."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,16 @@ class Bundle:
     def task(self, user_id: str, split: Split) -> RankingTask:
         """A user's task. Raises InputError for a user who is not in the bundle."""
         user = self.user(user_id)
-        frozen = user.validation if split == "validation" else user.test
+        return self._task(user, user.validation if split == "validation" else user.test)
+
+    def earlier_tasks(self, user_id: str) -> list[RankingTask]:
+        """A user's further validation tasks, the latest first."""
+        user = self.user(user_id)
+        return [self._task(user, frozen) for frozen in user.earlier]
+
+    def _task(self, user: BundleUser, frozen: FrozenTask) -> RankingTask:
         return RankingTask(
-            user_id=user_id,
+            user_id=user.user_id,
             history=tuple(self.items[i] for i in frozen.history),
             candidates=tuple(self.items[i] for i in frozen.candidates),
             target_id=frozen.target,
@@ -119,7 +128,7 @@ class Bundle:
         items = (asdict(self.items[i]) for i in sorted(self.items))
         return {
             "items.jsonl": _lines(items),
-            "users.jsonl": _lines(asdict(user) for user in self.users.values()),
+            "users.jsonl": _lines(_user_row(user) for user in self.users.values()),
         }
 
 
@@ -162,12 +171,25 @@ def _lines(rows: Iterable[dict[str, Any]]) -> str:
     return "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
 
 
+def _user_row(user: BundleUser) -> dict[str, Any]:
+    row = asdict(user)
+    if not user.earlier:  # a bundle of one validation task a user keeps its hash
+        del row["earlier"]
+    return row
+
+
 def _item(row: dict[str, Any]) -> Item:
     return Item(**{**row, "categories": tuple(row["categories"])})
 
 
 def _user(row: dict[str, Any]) -> BundleUser:
-    return BundleUser(row["user_id"], _task(row["validation"]), _task(row["test"]), row["profile"])
+    return BundleUser(
+        row["user_id"],
+        _task(row["validation"]),
+        _task(row["test"]),
+        row["profile"],
+        tuple(map(_task, row.get("earlier", ()))),
+    )
 
 
 def _task(row: dict[str, Any]) -> FrozenTask:

@@ -60,7 +60,8 @@ async def _optimize_user(
 ) -> UserRecord:
     config = {"configurable": {"thread_id": user_id}}
     begun = (await graph.aget_state(config)).values
-    start = None if begun else {"task": bundle.task(user_id, "validation")}
+    tasks = {"task": bundle.task(user_id, "validation"), "earlier": bundle.earlier_tasks(user_id)}
+    start = None if begun else tasks
     if begun:
         report(Progress(calls=begun["usage"].calls if "usage" in begun else 0))
     async for _, update in graph.astream(

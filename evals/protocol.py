@@ -17,7 +17,15 @@ MIN_SEQUENCE = 3
 """One item of history, a validation target and a test target."""
 
 
-def freeze(data: DataSet, *, users: int, candidates: int, history: int, seed: int) -> Bundle:
+def freeze(
+    data: DataSet,
+    *,
+    users: int,
+    candidates: int,
+    history: int,
+    seed: int,
+    validation_folds: int = 1,
+) -> Bundle:
     """Sample users and freeze their tasks.
 
     Args:
@@ -25,6 +33,8 @@ def freeze(data: DataSet, *, users: int, candidates: int, history: int, seed: in
         candidates: size of a candidate set, the target included.
         history: longest history, in items.
         seed: with the data, decides everything.
+        validation_folds: validation tasks a user, as far as the sequence reaches: their targets
+            are the last interactions before the test target.
 
     Raises:
         InputError: too few items or no user with a long enough sequence.
@@ -34,7 +44,10 @@ def freeze(data: DataSet, *, users: int, candidates: int, history: int, seed: in
         raise InputError(f"{data.name}: no user with {MIN_SEQUENCE} or more interactions")
     sampled = shuffled(generator(seed, "users"), long_enough)[:users]
     catalogue = sorted(data.items)
-    frozen = [_freeze_user(data, u, catalogue, candidates, history, seed) for u in sampled]
+    frozen = [
+        _freeze_user(data, u, catalogue, candidates, history, seed, validation_folds)
+        for u in sampled
+    ]
     return Bundle(
         name=data.name,
         made_by={
@@ -44,6 +57,7 @@ def freeze(data: DataSet, *, users: int, candidates: int, history: int, seed: in
             "strategy": "uniform",
             "users_of": len(long_enough),
             "users_too_short": len(data.sequences) - len(long_enough),
+            **({"validation_folds": validation_folds} if validation_folds > 1 else {}),
         },
         items=_items_of(data, frozen),
         users={user.user_id: user for user in frozen},
@@ -51,7 +65,13 @@ def freeze(data: DataSet, *, users: int, candidates: int, history: int, seed: in
 
 
 def _freeze_user(
-    data: DataSet, user_id: str, catalogue: Sequence[str], candidates: int, history: int, seed: int
+    data: DataSet,
+    user_id: str,
+    catalogue: Sequence[str],
+    candidates: int,
+    history: int,
+    seed: int,
+    validation_folds: int,
 ) -> BundleUser:
     sequence = data.sequences[user_id]
     touched = set(sequence)
@@ -68,10 +88,12 @@ def _freeze_user(
 
     profile = data.profiles.get(user_id, "")
     last = len(sequence) - 1
-    return BundleUser(user_id, task("validation", last - 1), task("test", last), profile)
+    folds = min(validation_folds, last - 1)
+    earlier = tuple(task(f"validation {n}", last - 1 - n) for n in range(1, folds))
+    return BundleUser(user_id, task("validation", last - 1), task("test", last), profile, earlier)
 
 
 def _items_of(data: DataSet, users: Sequence[BundleUser]) -> dict[str, Item]:
-    tasks = [task for user in users for task in (user.validation, user.test)]
+    tasks = [task for user in users for task in (user.validation, *user.earlier, user.test)]
     used = {i for task in tasks for i in (*task.history, *task.candidates)}
     return {i: data.items[i] for i in sorted(used)}

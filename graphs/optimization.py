@@ -6,7 +6,9 @@ Source: LRGD (arXiv 2504.04386), m-PDO with collapse-triggered perturbation.
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from statistics import fmean
 from typing import Any
 
@@ -36,7 +38,8 @@ def build_graph(
     settings: LoopSettings | None = None,
     checkpointer: BaseCheckpointSaver[Any] | None = None,
 ) -> Any:
-    """The compiled optimisation graph; run it with `await graph.ainvoke({"task": task}, config)`.
+    """The compiled optimisation graph; run it with `await graph.ainvoke({"task": task}, config)`,
+    or with {"task": task, "earlier": [...]} for an Effect_D over several targets.
 
     Args:
         model: writes demonstrations.
@@ -73,12 +76,12 @@ class LoopNodes:
     settings: LoopSettings
 
     async def begin(self, state: LoopState) -> dict[str, Any]:
-        """Check the task, and recall what worked for this user before."""
-        task = as_task(state["task"])
-        if task.target is None:
+        """Check the tasks, and recall what worked for this user before."""
+        task, *earlier = map(as_task, tasks_of(state))
+        if any(t.target is None for t in (task, *earlier)):
             raise ValueError(f"user {task.user_id!r}: optimisation needs a known target")
         remembered = await self.memory.recall(task.user_id, dataset=self.settings.dataset)
-        return {"task": task, "remembered": remembered}
+        return {"task": task, "earlier": earlier, "remembered": remembered}
 
     def begin_round(self, state: LoopState) -> list[Send]:
         """Send each path that can still gain into its next round."""
@@ -88,7 +91,7 @@ class LoopNodes:
             return [d for d in state["remembered"] if d.path == index]
 
         paths = [known.get(i, PathState(i)) for i in range(self.settings.paths)]
-        shared = {"task": state["task"], "round": state.get("round", 0) + 1}
+        shared = {"tasks": tasks_of(state), "round": state.get("round", 0) + 1}
         return [
             Send("path", {**shared, "path": path, "remembered": of_path(path.index)})
             for path in paths
@@ -121,7 +124,8 @@ class LoopNodes:
         found = [d for p in state["paths"].values() for d in p.demonstrations]
         best = max((d.effect for d in found), default=0.0)
         tied = {d.text: d for d in sorted(found, key=_when) if d.effect == best}
-        scored = [(await self._robustness(d, state["task"], len(tied)), d) for d in tied.values()]
+        tasks = tasks_of(state)
+        scored = [(await self._robustness(d, tasks, len(tied)), d) for d in tied.values()]
         usage = sum((u for (_, u), _ in scored), Usage())
         chosen = max(scored, key=lambda s: (s[0][0], _when(s[1])))[1] if scored else None
         chosen = replace(chosen, chosen=True) if chosen else None
@@ -156,20 +160,32 @@ class LoopNodes:
         return "rounds" if state["round"] >= self.settings.rounds else None
 
     async def _robustness(
-        self, demonstration: Demonstration, task: RankingTask, tied: int
+        self, demonstration: Demonstration, tasks: Sequence[RankingTask], tied: int
     ) -> tuple[float, Usage]:
         """Mean Effect_D over shuffled candidate orders; not asked where nothing is tied."""
-        s, usage, effects = self.settings, Usage(), [demonstration.effect]
+        usage, effects = Usage(), [demonstration.effect] * len(tasks)
+        orders = range(self.settings.tie_shuffles if tied > 1 else 0)
+        for task, shuffle in product(tasks, orders):
+            worth, used = await self._shuffled_effect(demonstration, task, shuffle)
+            effects.append(worth)
+            usage += used
+        return fmean(effects), usage
+
+    async def _shuffled_effect(
+        self, demonstration: Demonstration, task: RankingTask, shuffle: int
+    ) -> tuple[float, Usage]:
+        s, candidates = self.settings, list(task.candidates)
+        random.Random(call_seed(s.seed, task.user_id, shuffle)).shuffle(candidates)
         prompt = ranking_state(
             task, demonstration.text, regularisation=s.regularisation, order=s.prompt_order
         )
-        for shuffle in range(s.tie_shuffles if tied > 1 else 0):
-            candidates = list(task.candidates)
-            random.Random(call_seed(s.seed, task.user_id, shuffle)).shuffle(candidates)
-            ranking, used = await self.ranker.rank(prompt, candidates)
-            effects.append(effect(ranking.rank_of(str(task.target_id))))
-            usage += used
-        return fmean(effects), usage
+        ranking, used = await self.ranker.rank(prompt, candidates)
+        return effect(ranking.rank_of(str(task.target_id))), used
+
+
+def tasks_of(state: LoopState) -> list[RankingTask]:
+    """All validation tasks, the latest first."""
+    return [state["task"], *state.get("earlier", [])]
 
 
 def _when(d: Demonstration) -> tuple[int, int]:

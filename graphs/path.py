@@ -1,17 +1,21 @@
 """One round on one path: generator -> recommender -> evaluator, as a subgraph."""
 
+import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Literal
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import RetryPolicy
 
+from agents.endpoint import Usage
 from agents.evaluator import effect, rank_from
 from agents.generator import Generator
 from agents.prompts import Attempt, ranking_state
 from agents.recommender import Ranker
-from agents.values import RankingTask
+from agents.values import Ranking, RankingTask, total
 from graphs.settings import LoopSettings
 from graphs.state import PathResult, PathTurn, Trial
 from memory import Demonstration, best_first
@@ -30,7 +34,9 @@ class PathNodes:
 
     async def generate(self, state: PathTurn) -> dict[str, Any]:
         """Write a demonstration from the path's own experience, and D_per where injected."""
-        task, path, s = state["task"], state["path"], self.settings
+        path, s = state["path"], self.settings
+        # The earliest one: what is shown must lie before every target that it is judged by.
+        task = state["tasks"][-1]
         last = path.demonstrations[-1] if path.demonstrations else None
         known = [*path.effective(s.effective_rank), *state["remembered"]]
         shown = tuple(d for d in best_first(known) if last is None or d.id != last.id)[: s.recalled]
@@ -40,19 +46,21 @@ class PathNodes:
             last=_attempt(last, task) if last else None,
             effective=[_attempt(d, task) for d in shown],
             perturbation=path.perturbation.text if path.perturbation else None,
+            targets=[t.target for t in state["tasks"] if t.target],
         )
         return {"draft": draft, "recalled": shown, "usage": draft.usage}
 
     async def recommend(self, state: PathTurn) -> dict[str, Any]:
-        """Rank the candidates with the demonstration in the prompt."""
-        prompt = ranking_state(
-            state["task"],
-            state["draft"].text,
-            regularisation=self.settings.regularisation,
-            order=self.settings.prompt_order,
-        )
-        ranking, usage = await self.ranker.rank(prompt, state["task"].candidates)
-        return {"ranking": ranking, "usage": usage}
+        """Rank each task's candidates with the demonstration in the prompt."""
+        ranked = [self._rank(task, state["draft"].text) for task in state["tasks"]]
+        answers = await asyncio.gather(*ranked)
+        usage = sum((used for _, used in answers), Usage())
+        return {"rankings": [ranking for ranking, _ in answers], "usage": usage}
+
+    async def _rank(self, task: RankingTask, text: str) -> tuple[Ranking, Usage]:
+        s = self.settings
+        prompt = ranking_state(task, text, regularisation=s.regularisation, order=s.prompt_order)
+        return await self.ranker.rank(prompt, task.candidates)
 
     def evaluate(self, state: PathTurn) -> dict[str, Any]:
         """Score the demonstration."""
@@ -60,22 +68,31 @@ class PathNodes:
         return {"paths": {path.index: path.with_trial(self._trial(state))}}
 
     def _trial(self, state: PathTurn) -> Trial:
-        task, path, draft = state["task"], state["path"], state["draft"]
-        ranking = state.get("ranking")
-        rank = ranking.rank_of(str(task.target_id)) if ranking else None
+        path, draft, tasks = state["path"], state["draft"], state["tasks"]
+        rankings = state.get("rankings", [])
+        worth = mean_effect(rankings, tasks)
         parents = [*path.demonstrations[-1:], *state["recalled"]]
         demonstration = Demonstration(
-            user_id=task.user_id,
+            user_id=tasks[0].user_id,
             text=draft.text,
             path=path.index,
             round=state["round"],
-            effect=effect(rank),
+            effect=worth,
             parents=tuple(d.id for d in parents),
             perturbed_by=path.perturbation.id if path.perturbation else None,
             dataset=self.settings.dataset,
             model=self.settings.model,
         )
-        return Trial(demonstration, draft.verdict, rank, ranking.audit if ranking else None)
+        if not rankings:
+            return Trial(demonstration, draft.verdict)
+        audit = total([r.audit for r in rankings])
+        return Trial(demonstration, draft.verdict, rank_from(worth), audit)
+
+
+def mean_effect(rankings: Sequence[Ranking], tasks: Sequence[RankingTask]) -> float:
+    """Mean Effect_D of rankings of these tasks; 0 where there is none."""
+    pairs = zip(rankings, tasks, strict=False)
+    return fmean([effect(r.rank_of(str(t.target_id))) for r, t in pairs] or [0.0])
 
 
 def route_after_generator(state: PathTurn) -> Literal["recommender", "evaluator"]:

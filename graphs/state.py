@@ -24,6 +24,7 @@ class Trial:
     verdict: Verdict
     """Only a "usable" demonstration was ranked with; any other has effect 0."""
     rank: int | None = None
+    """Of the ground truth; over several tasks, the rank that has their mean Effect_D."""
     audit: RankingAudit | None = None
 
 
@@ -88,6 +89,9 @@ class LoopState(TypedDict, total=False):
 
     task: RankingTask
     """The validation task. Given by the caller, as a value or as JSON; checked by `begin`."""
+    earlier: list[RankingTask]
+    """The user's earlier validation tasks, the latest first: Effect_D is the mean over all, and
+    the generator is shown the history of the earliest. Given by the caller, if there are any."""
     remembered: list[Demonstration]
     """The user's effective demonstrations of earlier runs. Written by `begin`."""
     round: int
@@ -107,8 +111,8 @@ class LoopState(TypedDict, total=False):
 class PathTurn(TypedDict, total=False):
     """State of one round on one path."""
 
-    task: RankingTask
-    """Given by `Send`."""
+    tasks: list[RankingTask]
+    """All validation tasks, the latest first. Given by `Send`."""
     round: int
     """The round under way, 1-based. Given by `Send`."""
     path: PathState
@@ -119,8 +123,8 @@ class PathTurn(TypedDict, total=False):
     """The path's effective demonstrations that were shown. Written by the generator."""
     draft: Draft
     """Written by the generator."""
-    ranking: Ranking
-    """Written by the recommender; absent for an unusable draft."""
+    rankings: list[Ranking]
+    """One a task. Written by the recommender; absent for an unusable draft."""
     usage: Annotated[Usage, add]
     """Written by the generator and the recommender."""
     paths: dict[int, PathState]

@@ -13,6 +13,14 @@ RunPath = Annotated[Path, typer.Option("--run", help="Folder of the run.")]
 DEFAULT_RUN = Path("runs/default")
 Users = Annotated[int, typer.Option(min=2, help="Users to take.")]
 Candidates = Annotated[int, typer.Option(min=2, help="Size of a candidate set, target included.")]
+Folds = Annotated[
+    int,
+    typer.Option(
+        "--validation-folds",
+        min=1,
+        help="Validation tasks a user; Effect_D is the mean over them.",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all that is drawn.")]
 BaseUrl = Annotated[
     str | None,

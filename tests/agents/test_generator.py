@@ -20,11 +20,11 @@ from tests.scripted import ScriptedChat, task
     ],
 )
 def test_a_text_that_names_the_target_or_says_nothing_is_refused(text: str, verdict: str) -> None:
-    assert judge(text, Item("x", "Blue Boat")) == verdict
+    assert judge(text, [Item("y", "Old Lamp"), Item("x", "Blue Boat")]) == verdict
 
 
 def test_without_a_known_target_nothing_can_leak() -> None:
-    assert judge("Blue Boat", None) == "usable"
+    assert judge("Blue Boat", []) == "usable"
 
 
 async def test_it_writes_and_counts_one_call() -> None:

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from agents.values import Item
 from evals.bundle import Bundle, load_bundle
 from evals.datasets import DataSet
 from evals.protocol import freeze
+from evals.sample import sample_world
 from memory.errors import InputError
 
 
@@ -114,3 +116,28 @@ def test_the_games_bundle_has_its_known_hash(games: Path) -> None:
 
     frozen = freeze(read_llmrank(games), users=1000, candidates=50, history=20, seed=2024)
     assert frozen.sha256 == "34e988da68a4f0738a409b9b392b708334e94f462a6f7ca258465ceabd700cd5"
+
+
+def test_several_validation_tasks_go_back_in_time_and_one_keeps_the_hash(tmp_path: Path) -> None:
+    data = sample_world(shoppers=20)
+    frozen_with = partial(freeze, data, users=8, candidates=10, history=5, seed=3)
+    one, three = frozen_with(), frozen_with(validation_folds=3)
+    assert frozen_with(validation_folds=1).sha256 == one.sha256 != three.sha256
+    three.save(tmp_path / "b")
+    for user, frozen in load_bundle(tmp_path / "b").users.items():
+        assert (frozen.validation, frozen.test) == (
+            one.users[user].validation,
+            one.users[user].test,
+        )
+        sequence = data.sequences[user]
+        assert [t.target for t in frozen.earlier] == [sequence[-3], sequence[-4]]
+        assert frozen.earlier[1].history == sequence[:-4][-5:]
+    assert len(three.earlier_tasks(next(iter(three.users)))) == 2
+
+
+def test_a_short_sequence_has_as_many_validation_tasks_as_it_allows() -> None:
+    items = {str(n): Item(str(n), f"title {n}") for n in range(30)}
+    data = DataSet("d", items, {"u": ("1", "2", "3", "4")})
+    bundle = freeze(data, users=1, candidates=4, history=9, seed=0, validation_folds=9)
+    (user,) = bundle.users.values()
+    assert [t.target for t in (user.test, user.validation, *user.earlier)] == ["4", "3", "2"]

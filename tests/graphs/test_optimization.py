@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from agents.evaluator import effect
+from agents.values import Item, RankingTask
 from graphs import LoopSettings, build_graph
 from memory import DemonstrationMemory
 from memory.errors import EndpointUnavailable
@@ -167,3 +169,35 @@ async def test_a_task_may_come_as_json(memory: DemonstrationMemory) -> None:
     assert state["stopped_by"] == "solved"
     with pytest.raises(ValidationError, match="user_id"):
         await graph.ainvoke({"task": {"history": []}})
+
+
+async def test_over_several_tasks_effect_d_is_the_mean_and_the_writer_sees_the_earliest_history(
+    memory: DemonstrationMemory,
+) -> None:
+    latest = RankingTask(
+        "u1",
+        (Item("h1", "wooden puzzle"), Item("c0", "red kite")),
+        (Item("x", "blue boat"), Item("y", "green train")),
+        "x",
+    )
+    earlier = RankingTask(
+        "u1",
+        (Item("h1", "wooden puzzle"),),
+        (Item("c0", "red kite"), Item("y", "green train")),
+        "c0",
+    )
+    chat, ranker = (
+        ScriptedChat(replies=["wants the red kite", "likes green and blue"]),
+        WordRanker(),
+    )
+    graph = build_graph(
+        model=chat, ranker=ranker, memory=memory, settings=LoopSettings(paths=1, rounds=2)
+    )
+    state = await graph.ainvoke({"task": latest, "earlier": [earlier]})
+    assert "red kite" not in chat.asked[0]
+    first, second = state["paths"][0].trials
+    assert first.verdict == "names_target"
+    # One word shared with each candidate of the latest: its order decides, rank 1. In the
+    # earlier one "green" puts the train first, rank 2.
+    assert second.demonstration.effect == (effect(1) + effect(2)) / 2
+    assert ["red kite" in asked for asked in ranker.asked] == [True, False]
