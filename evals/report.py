@@ -18,6 +18,7 @@ from evals.evaluate import MethodResult
 from evals.journal import RunHeader, UserRecord
 from evals.methods import FLOORS, REFERENCE
 from evals.plots import quality_plot, similarity_plot
+from evals.statistics import p_text
 
 SHOWN = ("nDCG@1", "nDCG@10", "Recall@10", "MRR", "Effect_D")
 TESTED = "nDCG@10"
@@ -101,6 +102,7 @@ def write_report(
         tested=TESTED,
         reference=REFERENCE,
         verdict=verdict(rows),
+        p_text=p_text,
         optimization=found["optimization"],
         figures={name: _data_uri(figure) for name, figure in figures.items()},
     )

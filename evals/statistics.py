@@ -64,6 +64,11 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in p_values}
 
 
+def p_text(p: float) -> str:
+    """A p-value to three places, never "0.000"."""
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
 def _difference(scores: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:
     if scores.shape != reference.shape or scores.ndim != 1 or len(scores) < 2:
         raise ValueError(

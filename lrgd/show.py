@@ -16,6 +16,7 @@ from evals.evaluate import MethodResult
 from evals.journal import UserRecord
 from evals.methods import REFERENCE
 from evals.report import SHOWN, TESTED
+from evals.statistics import p_text
 from graphs.recommendation import RecommendationState
 from graphs.state import PathState
 from lrgd.runs import Estimate
@@ -124,7 +125,7 @@ def results_table(rows: Sequence[MethodResult]) -> Table:
         d = row.differences.get(TESTED)
         difference = f"{d.mean:+.4f} [{d.low:+.4f}, {d.high:+.4f}]" if d else ""
         means = (f"{row.means[name]:.4f}" for name in SHOWN)
-        p = f"{row.p_values[TESTED]:.3f}" if row.p_values else ""
+        p = p_text(row.p_values[TESTED]) if row.p_values else ""
         table.add_row(row.method, *means, escape(difference), p)
     return table
 
