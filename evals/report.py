@@ -75,6 +75,11 @@ def verdict(rows: Sequence[MethodResult]) -> str:
     return f"{first} It is above all floors."
 
 
+def worth_an_audit(rows: Sequence[MethodResult]) -> bool:
+    """Whether any ranking was less than whole, or several candidate orders were asked."""
+    return any(not row.audit.clean or row.audit.position_sd is not None for row in rows)
+
+
 def write_report(
     folder: Path,
     bundle: Bundle,
@@ -103,6 +108,7 @@ def write_report(
         reference=REFERENCE,
         verdict=verdict(rows),
         p_text=p_text,
+        audited=worth_an_audit(rows),
         optimization=found["optimization"],
         figures={name: _data_uri(figure) for name, figure in figures.items()},
     )

@@ -17,7 +17,7 @@ from agents.meter import Budget
 from agents.prompts import PromptOrder
 from evals.evaluate import MethodResult
 from evals.journal import UserRecord
-from evals.report import ReportFiles, numbers, verdict
+from evals.report import ReportFiles, numbers, verdict, worth_an_audit
 from graphs import LoopSettings
 from graphs.recommendation import RecommendationState
 from lrgd import runs
@@ -232,7 +232,7 @@ def _dry_run(run: runs.Run, budget: Budget) -> None:
 
 def _print_results(rows: Sequence[MethodResult], files: ReportFiles) -> None:
     printer().print(results_table(rows))
-    if any(not row.audit.clean or row.audit.position_sd is not None for row in rows):
+    if worth_an_audit(rows):
         printer().print(audit_table(rows))
     print(verdict(rows))
     print(f"Report: {files.page}")
