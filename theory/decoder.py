@@ -1,0 +1,236 @@
+"""A whole decoder as a chain of dual models, token by token, layer by layer.
+
+Exact (E4): the last position runs through its own states; the prompt's keys and values are the
+model's. Treated as constants of a step: those keys and values, the normaliser c_h of each head,
+RoPE, the RMSNorm factors r, the gate S = diag(act(W_g z)), and the residual, which stands in the
+bias. Residual and norm are absent from the paper's prose (LRGD eq. (23)-(25)).
+
+Notation: x -> state of the residual stream, z -> its normalised form, h -> head output,
+M = I + W_down S W_up diag(w) r -> `FrozenLayer`, f^(l) = sum_h M W_O^h W_h phi(q_h) + bias.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from memory.errors import InputError
+from theory.adapters import Decoder, LlamaLayer, norm_factor, rotate
+from theory.dual import apply, dual_problem
+from theory.exact_maps import OneHotMap
+from theory.feature_maps import FeatureMap, Features
+from theory.prompt_state import PromptState, feed
+
+
+@dataclass(frozen=True, slots=True)
+class HeadInputs:
+    """What a layer's heads attend with at one position, over the n keys that they see."""
+
+    queries: Tensor
+    """x = q / d^(1/4), shape (H, 1, d)."""
+    keys: Tensor
+    """y = k / d^(1/4) of each head's group, shape (H, n, d)."""
+    values: Tensor
+    """Of each head's group, shape (H, n, d)."""
+    positions: Tensor
+    """Which tokens the n keys are, shape (n,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One position's way through the layers."""
+
+    states: Tensor
+    """Residual stream before, between and after the layers, shape (L + 1, hidden)."""
+    heads: tuple[Tensor, ...]
+    """Head outputs, one a layer, shape (H, d)."""
+    logits: Tensor
+    """Shape (vocabulary,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenLayer:
+    """The feed-forward part as a linear map: gate and norm factor frozen at the actual state.
+
+    Source: LRGD eq. (12), (13): W_F = W2 S W1 and b, for a gated layer with residual and RMSNorm.
+    """
+
+    layer: LlamaLayer
+    gate: Tensor
+    """S, shape (intermediate,)."""
+    scale: Tensor
+    """diag(w) r of the norm before, shape (hidden,)."""
+
+    @classmethod
+    def at(cls, layer: LlamaLayer, state: Tensor) -> "FrozenLayer":
+        norm = layer.module.post_attention_layernorm
+        return cls(layer, layer.gate(norm(state)), norm.weight * norm_factor(norm, state))
+
+    def linear(self, states: Tensor) -> Tensor:
+        """M x: shape (..., hidden). Biases are left out, they stand in `constant`."""
+        return states + self._affine(states) - self.constant()
+
+    def constant(self) -> Tensor:
+        """What the biases of the feed-forward part add, shape (hidden,)."""
+        return self._affine(torch.zeros_like(self.scale))
+
+    def _affine(self, states: Tensor) -> Tensor:
+        return self.layer.down(self.gate * self.layer.up(self.scale * states))
+
+
+class DualDecoder:
+    """Generates with dual models alone, from a prompt's keys and values."""
+
+    def __init__(
+        self,
+        prompt: PromptState,
+        demonstration: Tensor,
+        *,
+        feature_map: FeatureMap | None = None,
+        through_layers: bool = False,
+        trained: bool = True,
+    ) -> None:
+        """Stand before the prompt's last token.
+
+        Args:
+            prompt: what the model has read.
+            demonstration: which of its tokens are D, booleans of shape (n,).
+            feature_map: phi; by default the exact one-hot map E2.
+            through_layers: train the duals of whole layers, eq. (14), (23)-(25), not only those of
+                heads, eq. (26), (27). The same numbers at a higher cost.
+            trained: False leaves out the gradient step: W0 alone.
+        """
+        self.decoder = prompt.decoder
+        self._prompt = prompt
+        self._map = feature_map or OneHotMap()
+        self._through_layers, self._trained = through_layers, trained
+        self._keys = [keys[:, :-1] for keys in prompt.keys]
+        self._values = [values[:, :-1] for values in prompt.values]
+        self._demonstration = demonstration[:-1]
+
+    @torch.no_grad()
+    def step(self, token: int) -> Row:
+        """Take in a token (the prompt's last one first) and give the row that predicts the next."""
+        position = len(self._demonstration)
+        self._demonstration = torch.cat([self._demonstration, self._demonstration.new_zeros(1)])
+        state = self.decoder.embed(token)
+        states, heads = [state], []
+        for index, layer in enumerate(self.decoder.layers):
+            inputs = self._take_in(index, layer, state, position)
+            output, heads_out = self._layer(layer, state, inputs)
+            state = output
+            states.append(state)
+            heads.append(heads_out)
+        return Row(torch.stack(states), tuple(heads), self.decoder.logits(state))
+
+    def generate(self, tokens: int) -> tuple[list[int], list[Row]]:
+        """Greedy tokens after the prompt, and the row that each was read from.
+
+        Raises:
+            InputError: the model's context has no room for them.
+        """
+        room = self.decoder.context - (len(self._prompt) - self._prompt.padding)
+        if tokens - 1 > room:
+            raise InputError(f"the model's context has room for {room} tokens, wanted {tokens}")
+        token, written, rows = int(self._prompt.ids[-1]), [], []
+        for _ in range(tokens):
+            rows.append(self.step(token))
+            token = int(rows[-1].logits.argmax())
+            written.append(token)
+        return written, rows
+
+    def _take_in(self, index: int, layer: LlamaLayer, state: Tensor, position: int) -> HeadInputs:
+        q, k, v = layer.project(layer.attention_input(state))
+        cos, sin = self.decoder.rotation(position - self._prompt.padding, state)
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        self._keys[index] = torch.cat([self._keys[index], k[:, None]], 1)
+        self._values[index] = torch.cat([self._values[index], v[:, None]], 1)
+        seen = self._prompt.visible(layer, position)
+        return head_inputs(layer, q, self._keys[index], self._values[index], seen)
+
+    def _layer(self, layer: LlamaLayer, state: Tensor, inputs: HeadInputs) -> tuple[Tensor, Tensor]:
+        features = self._map(inputs.queries, inputs.keys)
+        heads = self._dual(features, inputs.values, inputs.positions)
+        middle = state + layer.mix_heads(heads)
+        if not self._through_layers:
+            return middle + layer.feed_forward(middle), heads
+        frozen = FrozenLayer.at(layer, middle)
+        targets = frozen.linear(inputs.values @ layer.output_weight().mT)
+        of_heads = self._dual(features, targets, inputs.positions).sum(0)
+        bias = state + layer.mix_heads(torch.zeros_like(heads))
+        return of_heads + frozen.linear(bias) + frozen.constant(), heads
+
+    def _dual(self, features: Features, targets: Tensor, positions: Tensor) -> Tensor:
+        """f(q) of all heads at once: targets (H, n, p) -> (H, p)."""
+        problem = dual_problem(features, targets, self._demonstration[positions])
+        weight = problem.trained() if self._trained else problem.initial
+        return apply(weight, features.queries[..., 0, :])
+
+
+def head_inputs(
+    layer: LlamaLayer, queries: Tensor, keys: Tensor, values: Tensor, positions: Tensor
+) -> HeadInputs:
+    """Queries (H, d), keys and values (G, n, d) as each head uses them, g(h) = floor(h / (H/G)).
+
+    Source: LRGD eq. (8), (26), with the attention scale put into x and y.
+    """
+    group, scale = layer.heads // layer.kv_heads, layer.scaling**0.5
+    shared_keys = keys[:, positions].repeat_interleave(group, 0)
+    shared_values = values[:, positions].repeat_interleave(group, 0)
+    return HeadInputs(queries[:, None] * scale, shared_keys * scale, shared_values, positions)
+
+
+@torch.no_grad()
+def greedy(prompt: PromptState, tokens: int) -> tuple[list[int], list[Row]]:
+    """The model's own greedy tokens, and what hooks saw at each: the other side of every check."""
+    hooks, cache = _Hooks(prompt.decoder), DynamicCache()
+    fed, mask = prompt.ids, torch.ones_like(prompt.ids)
+    mask[: prompt.padding] = 0
+    rows, written = [], []
+    with hooks:
+        for _ in range(tokens):
+            rows.append(hooks.row(feed(prompt.decoder, fed, mask, cache)))
+            written.append(int(rows[-1].logits.argmax()))
+            fed = fed.new_tensor(written[-1:])
+            mask = torch.cat([mask, mask.new_ones(1)])
+    return written, rows
+
+
+class _Hooks:
+    """Records each layer's input to o_proj and its residual stream at the last position."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self._heads: list[Tensor] = []
+        self._states: list[Tensor] = []
+        self._handles: list[Callable[[], None]] = []
+
+    def __enter__(self) -> None:
+        for layer in self._decoder.layers:
+            projection = layer.attention.o_proj
+            handle = projection.register_forward_pre_hook(self._see(layer))
+            self._handles.append(handle.remove)
+            handle = layer.module.register_forward_pre_hook(self._see_state)
+            self._handles.append(handle.remove)
+        handle = self._decoder.final_norm.register_forward_pre_hook(self._see_state)
+        self._handles.append(handle.remove)
+
+    def __exit__(self, *error: object) -> None:
+        for remove in self._handles:
+            remove()
+
+    def row(self, logits: Tensor) -> Row:
+        row = Row(torch.stack(self._states), tuple(self._heads), logits)
+        self._heads, self._states = [], []
+        return row
+
+    def _see(self, layer: LlamaLayer) -> Callable[[object, tuple[Tensor, ...]], None]:
+        def see(module: object, inputs: tuple[Tensor, ...]) -> None:
+            self._heads.append(inputs[0][0, -1].view(layer.heads, layer.head_dim))
+
+        return see
+
+    def _see_state(self, module: object, inputs: tuple[Tensor, ...]) -> None:
+        self._states.append(inputs[0][0, -1])

@@ -1,0 +1,215 @@
+"""Random feature maps phi with phi(x) . phi(y) ~ exp(x . y), kept in log space.
+
+LRGD eq. (5) and (19) split exp(x.y) = e^{|x|^2/2} e^{-|x-y|^2/2} e^{|y|^2/2}; the trigonometric map
+is a reconstruction of what follows there, the positive maps are the other reading.
+Limits: the error is D^(-1/2) only where D is far above the relative variance below.
+Sources: Random Fourier Features; Performer, FAVOR+ and hyperbolic (arXiv 2009.14794); OPRF, that
+is FAVOR++ (arXiv 2205.15317); SDERF, that is FAVOR# (arXiv 2302.00787).
+
+Notation: x -> query / d^(1/4), y -> key / d^(1/4), w -> directions, D -> number of features,
+S -> |x + y|^2, Delta -> |x - y|^2, A -> curvature, u -> 1 - 8 A.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from theory.draws import Draw, draw_directions
+
+MapName = Literal["trigonometric", "FAVOR+", "hyperbolic", "OPRF", "SDERF"]
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Features of some queries and keys, each up to a positive factor.
+
+    One factor for each query, one that all keys share: attention does not change, exp(90) never
+    appears, and `kernel` puts the factors back.
+    """
+
+    queries: Tensor
+    """phi(x), shape (..., q, m)."""
+    keys: Tensor
+    """phi(y), shape (..., n, m)."""
+    log_scale: Tensor
+    """log of what was taken out of phi(x).phi(y), shape (..., q)."""
+
+    def kernel(self) -> Tensor:
+        """Estimates of exp(x.y), shape (..., q, n)."""
+        scores: Tensor = self.queries @ self.keys.mT
+        return scores * self.log_scale.exp()[..., None]
+
+
+class FeatureMap(Protocol):
+    """phi: queries (..., q, d) and keys (..., n, d), both already divided by d^(1/4)."""
+
+    def __call__(self, queries: Tensor, keys: Tensor) -> Features: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LogFeatures:
+    """sign * exp(log_magnitude), both of shape (..., n, m)."""
+
+    log_magnitude: Tensor
+    sign: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class RandomFeatures:
+    """A random feature map with its directions drawn. Source: LRGD eq. (5), (19)."""
+
+    name: MapName
+    directions: Tensor
+    """w, shape (directions, d): D of them, or D/2 for maps that make a pair of each."""
+
+    @classmethod
+    def drawn(
+        cls,
+        name: MapName,
+        num_features: int,
+        dimension: int,
+        *,
+        draw: Draw = "orthogonal",
+        seed: int = 0,
+        dtype: torch.dtype = torch.float64,
+    ) -> "RandomFeatures":
+        """Draw the directions of a map with `num_features` features."""
+        count = num_features // 2 if name in PAIRED else num_features
+        return cls(name, draw_directions(count, dimension, draw, seed=seed, dtype=dtype))
+
+    def __call__(self, queries: Tensor, keys: Tensor) -> Features:
+        """Features of queries (..., q, d) and keys (..., n, d); m = D."""
+        phi = _MAPS[self.name](queries, keys, self.directions.to(keys.dtype))
+        return scaled(phi(queries), phi(keys))
+
+
+def scaled(queries: LogFeatures, keys: LogFeatures) -> Features:
+    """Leave log space: a factor a query and one factor for all keys come out.
+
+    Never a factor a key: that would change the attention weights.
+    """
+    query_shift = queries.log_magnitude.amax(-1)
+    key_shift = keys.log_magnitude.amax((-2, -1))
+    return Features(
+        queries.sign * (queries.log_magnitude - query_shift[..., None]).exp(),
+        keys.sign * (keys.log_magnitude - key_shift[..., None, None]).exp(),
+        query_shift + key_shift[..., None],
+    )
+
+
+def relative_variance(name: MapName, x: Tensor, y: Tensor) -> Tensor:
+    """Variance of one feature's estimate of exp(x.y), divided by exp(x.y)^2.
+
+    A pair is one feature here. D independent features divide it by D (by D/2 for pairs). For OPRF
+    and SDERF with the parameters that are best for this very x and y.
+
+    Args:
+        x: shape (..., d).
+        y: shape (..., d).
+
+    Returns:
+        Shape (...).
+
+    Source: docs/theory.md, section 2.
+    """
+    s = (x + y).square().sum(-1)
+    if name == "trigonometric":
+        delta = (x - y).square().sum(-1)
+        return 0.5 * delta.exp() * (1 - (-delta).exp()).square()
+    if name == "FAVOR+":
+        return torch.expm1(s)
+    if name == "hyperbolic":
+        return 0.5 * torch.expm1(s) * -torch.expm1(-s)
+    d = x.shape[-1]
+    # SDERF's matrix for a single pair has one direction only, which carries all of S.
+    per_direction = s[..., None] / d if name == "OPRF" else s[..., None]
+    u = 1 - 8 * best_curvature(per_direction)
+    logs = ((1 + u).square() / (4 * u)).log() / 2 + per_direction / u
+    return torch.expm1(d * logs[..., 0] if name == "OPRF" else logs[..., 0])
+
+
+def best_curvature(energy: Tensor) -> Tensor:
+    """A that gives the least variance where a direction carries `energy` of S.
+
+    A = (1 - 2s - sqrt((2s + 1)^2 + 8s)) / 16 <= 0. Source: arXiv 2205.15317, theorem 3.
+    """
+    return (1 - 2 * energy - ((2 * energy + 1).square() + 8 * energy).sqrt()) / 16
+
+
+def sum_moments(x: Tensor, y: Tensor) -> Tensor:
+    """E[(x+y)(x+y)^T] over all pairs of queries (..., q, d) and keys (..., n, d)."""
+    second = x.mT @ x / x.shape[-2] + y.mT @ y / y.shape[-2]
+    cross = x.mean(-2)[..., :, None] * y.mean(-2)[..., None, :]
+    moments: Tensor = second + cross + cross.mT
+    return moments
+
+
+Phi = Callable[[Tensor], LogFeatures]
+
+
+def _trigonometric(x: Tensor, y: Tensor, w: Tensor) -> Phi:
+    def phi(points: Tensor) -> LogFeatures:
+        angles = points @ w.T
+        sign = torch.cat([angles.sin(), angles.cos()], -1)
+        half_norm = points.square().sum(-1, keepdim=True) / 2
+        return LogFeatures((half_norm - _half_log(len(w))).expand_as(sign), sign)
+
+    return phi
+
+
+def _favor(x: Tensor, y: Tensor, w: Tensor) -> Phi:
+    def phi(points: Tensor) -> LogFeatures:
+        return _positive(points @ w.T - points.square().sum(-1, keepdim=True) / 2)
+
+    return phi
+
+
+def _hyperbolic(x: Tensor, y: Tensor, w: Tensor) -> Phi:
+    return _favor(x, y, torch.cat([w, -w]))
+
+
+def _oprf(x: Tensor, y: Tensor, w: Tensor) -> Phi:
+    energy = sum_moments(x, y).diagonal(dim1=-2, dim2=-1).mean(-1, keepdim=True)
+    return _curved(best_curvature(energy).expand(*energy.shape[:-1], x.shape[-1]), w)
+
+
+def _sderf(x: Tensor, y: Tensor, w: Tensor) -> Phi:
+    energies, axes = torch.linalg.eigh(sum_moments(x, y))
+    phi = _curved(best_curvature(energies.clamp_min(0)), w)
+    return lambda points: phi(points @ axes)
+
+
+def _curved(a: Tensor, w: Tensor) -> Phi:
+    """phi of OPRF with a curvature a direction: a of shape (..., d)."""
+    stretch = (1 - 4 * a).sqrt()
+    constant = ((1 - 4 * a).log().sum(-1) / 4)[..., None] + a @ w.square().T
+
+    def phi(points: Tensor) -> LogFeatures:
+        linear = (points * stretch[..., None, :]) @ w.T
+        half_norm = points.square().sum(-1, keepdim=True) / 2
+        return _positive(constant[..., None, :] + linear - half_norm)
+
+    return phi
+
+
+def _positive(log_phi: Tensor) -> LogFeatures:
+    return LogFeatures(log_phi - _half_log(log_phi.shape[-1]), torch.ones_like(log_phi))
+
+
+def _half_log(count: int) -> float:
+    return float(torch.tensor(count, dtype=torch.float64).log()) / 2
+
+
+_MAPS: dict[MapName, Callable[[Tensor, Tensor, Tensor], Phi]] = {
+    "trigonometric": _trigonometric,
+    "FAVOR+": _favor,
+    "hyperbolic": _hyperbolic,
+    "OPRF": _oprf,
+    "SDERF": _sderf,
+}
+MAPS: tuple[MapName, ...] = tuple(_MAPS)
+PAIRED: frozenset[MapName] = frozenset(("trigonometric", "hyperbolic"))
+"""Maps that make two features of each direction."""
