@@ -4,7 +4,6 @@ Notation: q -> query, K -> keys (one row a token), V -> values, c -> normaliser,
 T -> everything visible but the demonstration, D -> demonstration tokens.
 """
 
-import torch
 from torch import Tensor
 
 from theory.feature_maps import Features
@@ -74,7 +73,7 @@ def split_attention(
     return part(~demonstration), part(demonstration)
 
 
-def visible_positions(position: int, *, window: int | None = None, padding: int = 0) -> Tensor:
+def visible_positions(position: int, *, window: int | None = None, padding: int = 0) -> slice:
     """Key positions that the token at `position` attends to, itself included.
 
     Args:
@@ -83,4 +82,4 @@ def visible_positions(position: int, *, window: int | None = None, padding: int 
         padding: length of the left padding, which is neither T nor D.
     """
     first = padding if window is None else max(padding, position - window + 1)
-    return torch.arange(first, position + 1)
+    return slice(first, position + 1)

@@ -18,9 +18,9 @@ from transformers import DynamicCache
 
 from memory.errors import InputError
 from theory.adapters import Decoder, LlamaLayer, norm_factor, rotate
-from theory.dual import apply, dual_problem
+from theory.dual import DualProblem, apply, dual_problem
 from theory.exact_maps import OneHotMap
-from theory.feature_maps import FeatureMap, Features
+from theory.feature_maps import FeatureMap
 from theory.prompt_state import PromptState, feed
 
 
@@ -34,8 +34,8 @@ class HeadInputs:
     """y = k / d^(1/4) of each head's group, shape (H, n, d)."""
     values: Tensor
     """Of each head's group, shape (H, n, d)."""
-    positions: Tensor
-    """Which tokens the n keys are, shape (n,)."""
+    positions: slice
+    """Which tokens the n keys are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,24 @@ class FrozenLayer:
         return self.layer.down(self.gate * self.layer.up(self.scale * states))
 
 
+@dataclass(frozen=True, slots=True)
+class LayerStep:
+    """One layer's dual at one position, with what follows it held fast."""
+
+    problem: DualProblem
+    """Of all heads, targets v_i."""
+    feature: Tensor
+    """phi(q), shape (H, m)."""
+    state: Tensor
+    """The residual stream before the layer, shape (hidden,)."""
+    frozen: FrozenLayer
+
+    def output(self, heads: Tensor) -> Tensor:
+        """The layer's output for other head outputs (H, d) under the same S and r: (hidden,)."""
+        middle = self.state + self.frozen.layer.mix_heads(heads)
+        return self.frozen.linear(middle) + self.frozen.constant()
+
+
 class DualDecoder:
     """Generates with dual models alone, from a prompt's keys and values."""
 
@@ -109,6 +127,18 @@ class DualDecoder:
         self._keys = [keys[:, :-1] for keys in prompt.keys]
         self._values = [values[:, :-1] for values in prompt.values]
         self._demonstration = demonstration[:-1]
+        self._last: LayerStep | None = None
+
+    @property
+    def last_layer(self) -> LayerStep:
+        """The last layer's dual in the latest step.
+
+        Raises:
+            ValueError: no step was made.
+        """
+        if self._last is None:
+            raise ValueError("no token was taken in yet: call step first")
+        return self._last
 
     @torch.no_grad()
     def step(self, token: int) -> Row:
@@ -152,25 +182,25 @@ class DualDecoder:
 
     def _layer(self, layer: LlamaLayer, state: Tensor, inputs: HeadInputs) -> tuple[Tensor, Tensor]:
         features = self._map(inputs.queries, inputs.keys)
-        heads = self._dual(features, inputs.values, inputs.positions)
+        feature, of_d = features.queries[..., 0, :], self._demonstration[inputs.positions]
+        problem = dual_problem(features, inputs.values, of_d)
+        heads = self._output(problem, feature)
         middle = state + layer.mix_heads(heads)
+        frozen = FrozenLayer.at(layer, middle)
+        self._last = LayerStep(problem, feature, state, frozen)
         if not self._through_layers:
             return middle + layer.feed_forward(middle), heads
-        frozen = FrozenLayer.at(layer, middle)
         targets = frozen.linear(inputs.values @ layer.output_weight().mT)
-        of_heads = self._dual(features, targets, inputs.positions).sum(0)
-        bias = state + layer.mix_heads(torch.zeros_like(heads))
-        return of_heads + frozen.linear(bias) + frozen.constant(), heads
+        of_heads = self._output(dual_problem(features, targets, of_d), feature).sum(0)
+        return of_heads + self._last.output(torch.zeros_like(heads)), heads
 
-    def _dual(self, features: Features, targets: Tensor, positions: Tensor) -> Tensor:
-        """f(q) of all heads at once: targets (H, n, p) -> (H, p)."""
-        problem = dual_problem(features, targets, self._demonstration[positions])
-        weight = problem.trained() if self._trained else problem.initial
-        return apply(weight, features.queries[..., 0, :])
+    def _output(self, problem: DualProblem, feature: Tensor) -> Tensor:
+        """f(q) of all heads at once, (H, p)."""
+        return apply(problem.trained() if self._trained else problem.initial, feature)
 
 
 def head_inputs(
-    layer: LlamaLayer, queries: Tensor, keys: Tensor, values: Tensor, positions: Tensor
+    layer: LlamaLayer, queries: Tensor, keys: Tensor, values: Tensor, positions: slice
 ) -> HeadInputs:
     """Queries (H, d), keys and values (G, n, d) as each head uses them, g(h) = floor(h / (H/G)).
 

@@ -12,6 +12,7 @@ S -> |x + y|^2, Delta -> |x - y|^2, A -> curvature, u -> 1 - 8 A.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import log
 from typing import Literal, Protocol
 
 import torch
@@ -100,35 +101,44 @@ def scaled(queries: LogFeatures, keys: LogFeatures) -> Features:
     )
 
 
-def relative_variance(name: MapName, x: Tensor, y: Tensor) -> Tensor:
-    """Variance of one feature's estimate of exp(x.y), divided by exp(x.y)^2.
+def log_relative_variance(name: MapName, x: Tensor, y: Tensor) -> Tensor:
+    """log of the variance of one feature's estimate of exp(x.y), divided by exp(x.y)^2.
 
-    A pair is one feature here. D independent features divide it by D (by D/2 for pairs). For OPRF
-    and SDERF with the parameters that are best for this very x and y.
+    A pair is one feature here. D independent features divide the variance by D (by D/2 for pairs).
+    OPRF and SDERF take the parameters that suit all the given pairs together.
 
     Args:
-        x: shape (..., d).
-        y: shape (..., d).
+        x: shape (n, d), or (1, d) for one query against n keys.
+        y: shape (n, d).
 
     Returns:
-        Shape (...).
+        Shape (n,). In logs, since real heads overflow float64.
 
     Source: docs/theory.md, section 2.
     """
-    s = (x + y).square().sum(-1)
+    total = x + y
+    s = total.square().sum(-1)
     if name == "trigonometric":
-        delta = (x - y).square().sum(-1)
-        return 0.5 * delta.exp() * (1 - (-delta).exp()).square()
+        return _log_of_pair((x - y).square().sum(-1))
     if name == "FAVOR+":
-        return torch.expm1(s)
+        return _log_expm1(s)
     if name == "hyperbolic":
-        return 0.5 * torch.expm1(s) * -torch.expm1(-s)
-    d = x.shape[-1]
-    # SDERF's matrix for a single pair has one direction only, which carries all of S.
-    per_direction = s[..., None] / d if name == "OPRF" else s[..., None]
-    u = 1 - 8 * best_curvature(per_direction)
-    logs = ((1 + u).square() / (4 * u)).log() / 2 + per_direction / u
-    return torch.expm1(d * logs[..., 0] if name == "OPRF" else logs[..., 0])
+        return _log_of_pair(s)
+    energies, axes = torch.linalg.eigh(sum_moments(x, y))
+    if name == "OPRF":
+        energies = energies.mean().expand_as(energies)
+    u = 1 - 8 * best_curvature(energies.clamp_min(0))
+    widening = ((1 + u).square() / (4 * u)).log() / 2
+    return _log_expm1((widening + (total @ axes).square() / u).sum(-1))
+
+
+def _log_expm1(value: Tensor) -> Tensor:
+    return value + (-torch.expm1(-value)).log()
+
+
+def _log_of_pair(value: Tensor) -> Tensor:
+    """log of e^s (1 - e^-s)^2 / 2."""
+    return value + 2 * (-torch.expm1(-value)).log() - log(2)
 
 
 def best_curvature(energy: Tensor) -> Tensor:
@@ -200,7 +210,7 @@ def _positive(log_phi: Tensor) -> LogFeatures:
 
 
 def _half_log(count: int) -> float:
-    return float(torch.tensor(count, dtype=torch.float64).log()) / 2
+    return log(count) / 2
 
 
 _MAPS: dict[MapName, Callable[[Tensor, Tensor, Tensor], Phi]] = {

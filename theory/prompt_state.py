@@ -35,10 +35,9 @@ class PromptState:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def visible(self, layer: LlamaLayer, position: int) -> Tensor:
+    def visible(self, layer: LlamaLayer, position: int) -> slice:
         """Key positions that a layer's token at `position` attends to."""
-        seen = visible_positions(position, window=layer.window, padding=self.padding)
-        return seen.to(self.ids.device)
+        return visible_positions(position, window=layer.window, padding=self.padding)
 
 
 @torch.no_grad()

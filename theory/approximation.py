@@ -1,0 +1,137 @@
+"""How far random features are from a real head: S, the error against D, the error against depth.
+
+Answers the paper's open question whether D of about 100 is enough (docs/theory.md, section 4).
+
+Notation: S -> |x + y|^2 with x = q / d^(1/4), y = k / d^(1/4); D -> number of features.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import log, log10
+
+import torch
+from torch import Tensor
+
+from theory.attention import linearised_attention
+from theory.decoder import DualDecoder, HeadInputs, head_inputs
+from theory.draws import Draw
+from theory.exact_maps import OneHotMap
+from theory.feature_maps import (
+    MAPS,
+    PAIRED,
+    Features,
+    MapName,
+    RandomFeatures,
+    log_relative_variance,
+)
+from theory.last_row import last_row
+from theory.preconditioning import centred
+from theory.prompt_state import PromptState
+
+SIZES = (32, 128, 512, 2048, 8192)
+"""D."""
+
+
+ACCURACY = 0.1
+"""Relative error of exp(x.y) that a D is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadGeometry:
+    """What one head asks of random features, at a prompt's last token, keys centred."""
+
+    layer: int
+    head: int
+    s: float
+    """Mean of S over the keys, weighted with their attention."""
+    s_raw: float
+    """The same before centring the keys."""
+    log10_needed: dict[MapName, float]
+    """log10 of the D whose error on exp(x.y) is `ACCURACY`, weighted mean over the keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Centred:
+    """A random map of keys centred after RoPE, which attention does not notice."""
+
+    inner: RandomFeatures
+
+    def __call__(self, queries: Tensor, keys: Tensor) -> Features:
+        return self.inner(queries, centred(keys))
+
+
+def heads_of(prompt: PromptState) -> Iterator[HeadInputs]:
+    """Every layer's head inputs at the prompt's last token."""
+    for row, keys, values in zip(last_row(prompt), prompt.keys, prompt.values, strict=True):
+        yield head_inputs(row.layer, row.queries, keys, values, row.positions)
+
+
+@torch.no_grad()
+def geometry(prompt: PromptState) -> list[HeadGeometry]:
+    """S of every head, and the D that it would need."""
+    return [
+        _geometry(layer, head, inputs)
+        for layer, inputs in enumerate(heads_of(prompt))
+        for head in range(len(inputs.queries))
+    ]
+
+
+def _geometry(layer: int, head: int, inputs: HeadInputs) -> HeadGeometry:
+    x, raw = inputs.queries[head].double(), inputs.keys[head].double()
+    y, weights = centred(raw), (raw @ x[0]).softmax(0)
+
+    def mean(of_keys: Tensor) -> float:
+        return float(weights @ of_keys)
+
+    def needed(name: MapName) -> float:
+        per_feature = mean(log_relative_variance(name, x, y)) / log(10)
+        return per_feature - 2 * log10(ACCURACY) + (log10(2) if name in PAIRED else 0.0)
+
+    s, s_raw = ((x + keys).square().sum(-1) for keys in (y, raw))
+    return HeadGeometry(layer, head, mean(s), mean(s_raw), {name: needed(name) for name in MAPS})
+
+
+@torch.no_grad()
+def feature_errors(
+    inputs: HeadInputs,
+    name: MapName,
+    sizes: Sequence[int],
+    seeds: int,
+    *,
+    draw: Draw = "orthogonal",
+) -> Tensor:
+    """Relative errors |h_D - h| / |h| of a layer's heads, shape (sizes, seeds, H).
+
+    An estimate whose normaliser c is not finite counts as infinitely wrong.
+    """
+    exact = linearised_attention(OneHotMap()(inputs.queries, inputs.keys), inputs.values)
+    dimension = inputs.queries.shape[-1]
+
+    def error(size: int, seed: int) -> Tensor:
+        drawn = RandomFeatures.drawn(name, size, dimension, draw=draw, seed=seed)
+        features = Centred(drawn)(inputs.queries, inputs.keys)
+        gap = linearised_attention(features, inputs.values) - exact
+        relative: Tensor = (gap.norm(dim=-1) / exact.norm(dim=-1))[:, 0]
+        return relative.nan_to_num(nan=torch.inf, posinf=torch.inf)
+
+    rows = [torch.stack([error(size, seed) for seed in range(seeds)]) for size in sizes]
+    return torch.stack(rows)
+
+
+@torch.no_grad()
+def depth_errors(
+    prompt: PromptState, demonstration: Tensor, name: MapName, size: int, seeds: int
+) -> Tensor:
+    """Relative errors of the residual stream after each layer, shape (seeds, L + 1).
+
+    A chain of duals with random features against the same chain with exact ones.
+    """
+    token, dimension = int(prompt.ids[-1]), prompt.decoder.layers[0].head_dim
+    exact = DualDecoder(prompt, demonstration).step(token).states
+
+    def error(seed: int) -> Tensor:
+        drawn = Centred(RandomFeatures.drawn(name, size, dimension, seed=seed))
+        states = DualDecoder(prompt, demonstration, feature_map=drawn).step(token).states
+        return (states - exact).norm(dim=-1) / exact.norm(dim=-1)
+
+    return torch.stack([error(seed) for seed in range(seeds)])
