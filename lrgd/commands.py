@@ -20,7 +20,7 @@ from evals.report import ReportFiles, numbers, verdict
 from evals.sample import sample_world
 from graphs import LoopSettings
 from graphs.recommendation import RecommendationState
-from lrgd import runs
+from lrgd import runs, theory_commands
 from lrgd.show import (
     bundle_summary,
     optimization_line,
@@ -44,6 +44,7 @@ app = typer.Typer(
 )
 data = typer.Typer(help="Data sets and frozen bundles.", no_args_is_help=True)
 app.add_typer(data, name="data")
+app.add_typer(theory_commands.app)
 
 DEFAULTS = LoopSettings()
 

@@ -185,6 +185,21 @@ class Decoder:
         yield self.final_norm
 
 
+def layer_kind(config: Any) -> type[LlamaLayer]:
+    """How a model's layers are read, from its config alone.
+
+    Raises:
+        InputError: its family has no adapter.
+    """
+    try:
+        return FAMILIES[config.model_type]
+    except KeyError:
+        known = ", ".join(sorted(FAMILIES))
+        raise InputError(
+            f"no adapter for a model of type {config.model_type!r}; supported: {known}"
+        ) from None
+
+
 def adapt(model: Any) -> Decoder:
     """Read a Hugging Face model as a `Decoder`.
 
@@ -192,10 +207,7 @@ def adapt(model: Any) -> Decoder:
         InputError: its family has no adapter, its weights are neither float32 nor float64, or its
             dropout is on.
     """
-    family = model.config.model_type
-    if family not in FAMILIES:
-        known = ", ".join(sorted(FAMILIES))
-        raise InputError(f"no adapter for a model of type {family!r}; supported: {known}")
+    layer = layer_kind(model.config)
     if model.dtype not in (torch.float32, torch.float64):
         raise InputError(
             f"the model's weights are {model.dtype}: load it with dtype=torch.float32, "
@@ -203,7 +215,6 @@ def adapt(model: Any) -> Decoder:
         )
     if model.training:
         raise InputError("the model is in training mode, its dropout is on: call model.eval()")
-    layer = FAMILIES[family]
     return Decoder(model, tuple(layer(module, model.config) for module in model.model.layers))
 
 

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from theory.attention import linearised_attention
 from theory.decoder import DualDecoder, HeadInputs, head_inputs
-from theory.draws import Draw
 from theory.exact_maps import OneHotMap
 from theory.feature_maps import (
     MAPS,
@@ -32,6 +31,8 @@ SIZES = (32, 128, 512, 2048, 8192)
 """D."""
 
 
+BLOCK = 512
+"""Directions whose features are held at once."""
 ACCURACY = 0.1
 """Relative error of exp(x.y) that a D is asked for."""
 
@@ -93,45 +94,77 @@ def _geometry(layer: int, head: int, inputs: HeadInputs) -> HeadGeometry:
 
 @torch.no_grad()
 def feature_errors(
-    inputs: HeadInputs,
-    name: MapName,
-    sizes: Sequence[int],
-    seeds: int,
-    *,
-    draw: Draw = "orthogonal",
+    inputs: HeadInputs, name: MapName, sizes: Sequence[int], draws: Sequence[Tensor]
 ) -> Tensor:
-    """Relative errors |h_D - h| / |h| of a layer's heads, shape (sizes, seeds, H).
+    """Relative errors |h_D - h| / |h| of a layer's heads, shape (sizes, draws, H).
 
-    An estimate whose normaliser c is not finite counts as infinitely wrong.
+    Args:
+        inputs: of one layer's heads.
+        name: the map.
+        sizes: D, ascending.
+        draws: directions, shape (at least the largest D, d); a smaller D takes the first of them.
+
+    An estimate that is not finite counts as infinitely wrong.
     """
-    exact = linearised_attention(OneHotMap()(inputs.queries, inputs.keys), inputs.values)
-    dimension = inputs.queries.shape[-1]
+    queries, keys = inputs.queries.double(), centred(inputs.keys.double())
+    values = inputs.values.double()
+    exact = linearised_attention(OneHotMap()(queries, keys), values)
 
-    def error(size: int, seed: int) -> Tensor:
-        drawn = RandomFeatures.drawn(name, size, dimension, draw=draw, seed=seed)
-        features = Centred(drawn)(inputs.queries, inputs.keys)
-        gap = linearised_attention(features, inputs.values) - exact
-        relative: Tensor = (gap.norm(dim=-1) / exact.norm(dim=-1))[:, 0]
+    def errors(directions: Tensor) -> Tensor:
+        outputs = _outputs(name, directions, queries, keys, values, sizes)
+        relative: Tensor = ((outputs - exact).norm(dim=-1) / exact.norm(dim=-1))[..., 0]
         return relative.nan_to_num(nan=torch.inf, posinf=torch.inf)
 
-    rows = [torch.stack([error(size, seed) for seed in range(seeds)]) for size in sizes]
-    return torch.stack(rows)
+    return torch.stack([errors(directions) for directions in draws], dim=1)
+
+
+def _outputs(
+    name: MapName,
+    directions: Tensor,
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    sizes: Sequence[int],
+) -> Tensor:
+    """Linearised attention at every D in one pass over the directions: (sizes, H, 1, d).
+
+    Features come block by block and only the kernel's running sum stays, on a running log scale:
+    all of them at once would take gigabytes.
+    """
+    kernel = torch.zeros_like(queries @ keys.mT)
+    scale = torch.full_like(kernel[..., :1], -torch.inf)
+    outputs, done = [], 0
+    for size in sizes:
+        end = size // 2 if name in PAIRED else size
+        for start in range(done, end, BLOCK):
+            block = directions[start : min(start + BLOCK, end)]
+            features = RandomFeatures(name, block)(queries, keys)
+            # A map's features carry 1 / count; the sum of blocks needs them without it.
+            part = len(block) * features.queries @ features.keys.mT
+            larger = torch.maximum(scale, features.log_scale[..., None])
+            kernel = kernel * (scale - larger).exp()
+            kernel += part * (features.log_scale[..., None] - larger).exp()
+            scale = larger
+        done = end
+        outputs.append(kernel @ values / kernel.sum(-1, keepdim=True))
+    return torch.stack(outputs)
 
 
 @torch.no_grad()
 def depth_errors(
-    prompt: PromptState, demonstration: Tensor, name: MapName, size: int, seeds: int
+    prompt: PromptState, demonstration: Tensor, name: MapName, draws: Sequence[Tensor]
 ) -> Tensor:
-    """Relative errors of the residual stream after each layer, shape (seeds, L + 1).
+    """Relative errors of the residual stream after each layer, shape (draws, L + 1).
 
     A chain of duals with random features against the same chain with exact ones.
     """
-    token, dimension = int(prompt.ids[-1]), prompt.decoder.layers[0].head_dim
+    token = int(prompt.ids[-1])
     exact = DualDecoder(prompt, demonstration).step(token).states
 
-    def error(seed: int) -> Tensor:
-        drawn = Centred(RandomFeatures.drawn(name, size, dimension, seed=seed))
-        states = DualDecoder(prompt, demonstration, feature_map=drawn).step(token).states
-        return (states - exact).norm(dim=-1) / exact.norm(dim=-1)
+    def error(directions: Tensor) -> Tensor:
+        phi = Centred(RandomFeatures(name, directions))
+        states = DualDecoder(prompt, demonstration, feature_map=phi).step(token).states
+        relative: Tensor = (states - exact).norm(dim=-1) / exact.norm(dim=-1)
+        return relative
 
-    return torch.stack([error(seed) for seed in range(seeds)])
+    return torch.stack([error(directions) for directions in draws])

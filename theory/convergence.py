@@ -1,9 +1,9 @@
 """Figure 8: how the dual model approaches the state that emits the ground truth's token.
 
 x = (k - 1) N_D + j for output token k and demonstration sample j; y = |f_{k,j}(q_k) - h*|^2 with
-f_{k,j} = W0 phi + sum_{i <= j} p_i v_i in the last layer, taken through its frozen feed-forward part.
-Axes reconstructed. "Convergence" is the paper's word: the loss is linear, one epoch ends where the
-model is, another would walk on.
+f_{k,j} = W0 phi + sum_{i <= j} p_i v_i in the last layer, taken through its frozen feed-forward
+part. Axes reconstructed. "Convergence" is the paper's word: the loss is linear, one epoch ends
+where the model is, another would walk on.
 """
 
 from dataclasses import dataclass, replace

@@ -25,10 +25,9 @@ MapName = Literal["trigonometric", "FAVOR+", "hyperbolic", "OPRF", "SDERF"]
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Features of some queries and keys, each up to a positive factor.
+    """Features of some queries and keys, up to a positive factor a query.
 
-    One factor for each query, one that all keys share: attention does not change, exp(90) never
-    appears, and `kernel` puts the factors back.
+    Attention does not change, exp(90) never appears, and `kernel` puts the factor back.
     """
 
     queries: Tensor
@@ -88,16 +87,18 @@ class RandomFeatures:
 
 
 def scaled(queries: LogFeatures, keys: LogFeatures) -> Features:
-    """Leave log space: a factor a query and one factor for all keys come out.
+    """Leave log space without overflow, and without all products underflowing.
 
-    Never a factor a key: that would change the attention weights.
+    What a feature is divided by on the keys' side multiplies it on the queries', which is exact; of
+    a query one factor comes out. Never one of a single key: that would change the weights.
     """
-    query_shift = queries.log_magnitude.amax(-1)
-    key_shift = keys.log_magnitude.amax((-2, -1))
+    feature_shift = keys.log_magnitude.amax(-2, keepdim=True)
+    of_queries = queries.log_magnitude + feature_shift
+    query_shift = of_queries.amax(-1)
     return Features(
-        queries.sign * (queries.log_magnitude - query_shift[..., None]).exp(),
-        keys.sign * (keys.log_magnitude - key_shift[..., None, None]).exp(),
-        query_shift + key_shift[..., None],
+        queries.sign * (of_queries - query_shift[..., None]).exp(),
+        keys.sign * (keys.log_magnitude - feature_shift).exp(),
+        query_shift,
     )
 
 
