@@ -42,13 +42,14 @@ def summary(found: Explanation) -> list[str]:
 def direct_path(found: Explanation) -> str:
     """How much of the effect goes straight from the demonstration to the answer, and where."""
     heads = ", ".join(
-        f"layer {h.layer} head {h.head} {h.centred:+.3f} (attention {h.attention:.3f})"
+        f"layer {h.layer} head {h.head} {h.centred:+.1e} (attention {h.attention:.1e})"
         for h in found.heads[:HEADS_SHOWN]
     )
     return (
-        f"Direct path {found.direct:+.3f} of {found.effect:+.3f}; the rest goes by way of other "
-        f"tokens. Most of it: {heads}. The terms miss the model's logit difference by "
-        f"{found.incompleteness:+.1e}."
+        f"Of this effect {found.direct:+.1e} goes straight from the demonstration to the answer; "
+        f"the rest by way of tokens between, which read the demonstration first. The direct path "
+        f"by head: {heads}. Checked: all terms of the answer add up to the model's own logit "
+        f"difference within {abs(found.incompleteness):.0e}."
     )
 
 

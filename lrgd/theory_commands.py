@@ -13,7 +13,7 @@ from evals.bundle import Bundle, load_bundle
 from evals.journal import RunFolder
 from evals.protocol import freeze
 from evals.sample import sample_world
-from lrgd.equivalence import Equivalence, measure, note_of, unlike
+from lrgd.equivalence import Equivalence, choose, measure
 from lrgd.explain import explain
 from lrgd.explanation_view import explanation_view, page
 from lrgd.local_model import LocalModel, load_local, ranking_prompt
@@ -46,7 +46,11 @@ def equivalence(
         Path | None, typer.Option(help="Bundle of the user. Without it: the sample world.")
     ] = None,
     user: Annotated[
-        str | None, typer.Option(help="User of the bundle. Without it: its first.")
+        str | None,
+        typer.Option(
+            help="User of the bundle. Without it: its first whose true next item the good "
+            "demonstration puts first."
+        ),
     ] = None,
     demonstration: Annotated[
         str | None,
@@ -56,21 +60,17 @@ def equivalence(
         ),
     ] = None,
     tokens: Annotated[int, typer.Option(min=1, help="Greedy tokens to compare.")] = 32,
-    seeds: Annotated[int, typer.Option(min=1, help="Draws of random features.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Draws of random features.")] = 3,
     json_: Json = False,
 ) -> None:
     """Check a model against its dual: one gradient step on the demonstration, on real weights."""
     loaded = _bundle(bundle)
-    task = loaded.task(user or next(iter(loaded.users)), "test")
-    assert task.target is not None
-    console = Console(stderr=True)
-    with console.status("loading the model") as status:
+    tasks = [loaded.task(name, "test") for name in ([user] if user else loaded.users)]
+    with Console(stderr=True).status("loading the model") as status:
         local = _load(model)
         found = measure(
             local,
-            task,
-            note_of(task.target) if demonstration is None else demonstration,
-            note_of(unlike(task, task.target)),
+            *choose(local, tasks, demonstration),
             tokens=tokens,
             seeds=seeds,
             report=status.update,
@@ -82,6 +82,10 @@ def equivalence(
     if json_:
         print(numbers)
         return
+    print(
+        f"{found.model}, user {found.user}: a prompt of {found.prompt_tokens} tokens, "
+        f"{found.demonstration_tokens} of them the demonstration D: {found.demonstration}"
+    )
     for table in _tables(found):
         printer().print(table)
     print(f"Numbers: {out / 'equivalence.json'}")
@@ -136,7 +140,7 @@ def _load(model: str) -> LocalModel:
 def _bundle(path: Path | None) -> Bundle:
     if path is not None:
         return load_bundle(path)
-    return freeze(sample_world(), users=2, candidates=50, history=20, seed=2024)
+    return freeze(sample_world(shoppers=40), users=12, candidates=50, history=20, seed=2024)
 
 
 def _demonstration(
@@ -162,10 +166,7 @@ def _tables(found: Equivalence) -> list[Table]:
 
 
 def _exactness(found: Equivalence) -> Table:
-    table = Table(
-        title=f"{found.model}, {found.user}: prompt of {found.prompt_tokens} tokens, "
-        f"{found.demonstration_tokens} of them D\nLargest difference between model and exact dual",
-    )
+    table = Table(title="Largest difference between the model and its exact dual")
     table.add_column("")
     for row in found.exactness:
         table.add_column(row.precision, justify="right")

@@ -43,7 +43,7 @@ def figure8(found: Equivalence) -> Figure:
         samples = curve.distances.shape[1] - 1
         relative = curve.distances[:, 1:].flatten() / curve.target_norm
         x = torch.arange(1, len(relative) + 1)
-        label = f"{name} demonstration, {_matches(curve)} output tokens are the true item's"
+        label = f"{name} demonstration: the true item's token {_matches(curve)} times"
         axes.plot(x, relative, ".-", color=colour, label=label)
         for step in range(1, len(curve.tokens) + 1):
             axes.axvline(step * samples, color=colour, linewidth=1, alpha=0.35)
@@ -94,6 +94,7 @@ def heads(found: Equivalence) -> Figure:
     axes.axhline(2, color="black", linestyle=":", label=f"the paper's D, about {PAPERS_D}")
     axes.set(xscale="log", xlabel="S = |x + y|^2 of the head", ylabel="log10 of the D needed")
     axes.set_yscale("symlog", linthresh=10)
+    axes.set_ylim(bottom=0)
     return with_legend(figure)
 
 
