@@ -26,7 +26,9 @@ def masked_at_answer(prompt: PromptState, hidden: Tensor) -> Tensor:
         prompt: what the model has read.
         hidden: booleans of shape (n,), not the last.
     """
-    for row in last_row(prompt, hidden):
+    bias = torch.zeros(len(prompt), dtype=prompt.logits.dtype, device=prompt.ids.device)
+    bias[hidden] = -torch.inf
+    for row in last_row(prompt, [bias] * len(prompt.decoder.layers)):
         state = row.state
     return prompt.decoder.logits(state)
 

@@ -5,10 +5,9 @@ Costs about as much as writing one token. Each layer's attention weights are the
 Notation: p -> weights, h -> heads, H = G * (heads a group).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from theory.adapters import LlamaLayer, rotate
@@ -36,12 +35,13 @@ class LayerRow:
     """Residual stream after the layer, shape (hidden,)."""
 
 
-def last_row(prompt: PromptState, hidden: Tensor | None = None) -> Iterator[LayerRow]:
+def last_row(prompt: PromptState, biases: Sequence[Tensor] | None = None) -> Iterator[LayerRow]:
     """Layer by layer, from the first; a consumer keeps what it needs.
 
     Args:
         prompt: what the model has read.
-        hidden: tokens that the last one does not see, booleans of shape (n,); None hides nothing.
+        biases: for each layer what is added to its attention logits, for the n tokens of the prompt
+            and broadcast to (G, H/G, n); -infinity hides a token.
     """
     decoder, end = prompt.decoder, len(prompt) - 1
     state = decoder.embed(int(prompt.ids[-1]))
@@ -51,8 +51,8 @@ def last_row(prompt: PromptState, hidden: Tensor | None = None) -> Iterator[Laye
         query = rotate(layer.project(layer.attention_input(state))[0], cos, sin)
         grouped = query.view(layer.kv_heads, -1, layer.head_dim)
         logits = layer.scaling * grouped @ prompt.keys[index][:, seen].mT
-        if hidden is not None:
-            logits = logits.masked_fill(hidden[seen], -torch.inf)
+        if biases is not None:
+            logits = logits + biases[index][..., seen]
         weights, values = logits.softmax(-1), prompt.values[index][:, seen]
         heads = (weights @ values).reshape(layer.heads, layer.head_dim)
         middle = state + layer.mix_heads(heads)

@@ -54,13 +54,17 @@ FAMILIES = ("llama", "qwen2", "phi3", "mistral")
 WINDOWED = ("mistral windowed", "phi3 windowed", "qwen2 windowed")
 
 
-def tiny(case: str, dtype: torch.dtype = torch.float64) -> Any:
-    """A model of a case; shared between tests, which must leave it as it was."""
-    return _tiny(case, dtype)
+def tiny(case: str, dtype: torch.dtype = torch.float64, weights: float = 0.15) -> Any:
+    """A model of a case; shared between tests, which must leave it as it was.
+
+    `weights` is their standard deviation: far above the usual 0.02, at which attention is nearly
+    uniform and the whole model nearly linear.
+    """
+    return _tiny(case, dtype, weights)
 
 
 @cache
-def _tiny(case: str, dtype: torch.dtype) -> Any:
+def _tiny(case: str, dtype: torch.dtype, weights: float) -> Any:
     config, kind, extra = CASES[case]
     torch.manual_seed(len(case))
     model = kind(config(**{**SIZES, **extra})).eval()
@@ -71,8 +75,7 @@ def _tiny(case: str, dtype: torch.dtype) -> Any:
             elif name.endswith("bias"):
                 parameter.normal_(0, 0.5)
             else:
-                # Larger than the default 0.02: attention must not be nearly uniform.
-                parameter.normal_(0, 0.15)
+                parameter.normal_(0, weights)
     return model.to(dtype)
 
 
