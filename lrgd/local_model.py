@@ -67,6 +67,7 @@ def load_local(path_or_id: str, name: str | None = None) -> LocalModel:
         InputError: there is none, it is of an unsupported family, or it cannot be loaded safely.
     """
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     offline = {"local_files_only": True, "trust_remote_code": False}
     try:
         config = AutoConfig.from_pretrained(path_or_id, **offline)

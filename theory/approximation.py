@@ -71,13 +71,14 @@ def heads_of(prompt: PromptState) -> Iterator[HeadInputs]:
 def geometry(prompt: PromptState) -> list[HeadGeometry]:
     """S of every head, and the D that it would need."""
     return [
-        _geometry(layer, head, inputs)
+        head_geometry(layer, head, inputs)
         for layer, inputs in enumerate(heads_of(prompt))
         for head in range(len(inputs.queries))
     ]
 
 
-def _geometry(layer: int, head: int, inputs: HeadInputs) -> HeadGeometry:
+def head_geometry(layer: int, head: int, inputs: HeadInputs) -> HeadGeometry:
+    """S of one of a layer's heads and the D that it would need, in float64."""
     x, raw = inputs.queries[head].double(), inputs.keys[head].double()
     y, weights = centred(raw), (raw @ x[0]).softmax(0)
 
