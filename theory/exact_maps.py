@@ -34,26 +34,30 @@ class CholeskyMap:
 
     phi(x) = L^-1 [exp(x.y_j - |y_j|^2/2)]_j, of which phi(y_i) is a case. Keys must be centred
     (`preconditioning.centred`, after RoPE): a large common part makes the factors e^{|y|^2/2} swamp
-    everything. Equal keys share a feature: with both, G would be singular.
+    everything. A jitter that equal keys make necessary costs no accuracy: L_i L^-1 b = b_i for any
+    L that can be inverted; only the symmetry between queries and keys is then approximate.
     """
 
     def __init__(self, keys: Tensor) -> None:
         """Keys of one head, shape (n, d)."""
-        self.anchors, self._place = torch.unique(keys, dim=0, return_inverse=True)
-        self._factor = _cholesky(gram(self.anchors))
+        self._keys, self._factor = keys, _cholesky(gram(keys))
 
     def __call__(self, queries: Tensor, keys: Tensor) -> Features:
-        """Queries (q, d); keys must be the ones the map was made from. m = distinct keys."""
-        half_norms = self.anchors.square().sum(-1) / 2
-        logits = queries @ self.anchors.T - half_norms
+        """Queries (q, d); keys must be the ones the map was made from. m = n features.
+
+        Raises:
+            ValueError: other keys.
+        """
+        if not torch.equal(keys, self._keys):
+            raise ValueError("a Cholesky map holds for the keys that it was made from only")
+        half_norms = keys.square().sum(-1) / 2
+        logits = queries @ keys.T - half_norms
         shift = logits.amax(-1)
         solved = torch.linalg.solve_triangular(
             self._factor, (logits - shift[:, None]).exp().T, upper=False
         ).T
-        rows = self._factor[self._place]
-        of_keys = LogFeatures(half_norms[self._place, None].expand_as(rows), rows)
-        of_queries = LogFeatures(shift[:, None].expand_as(solved), solved)
-        return scaled(of_queries, of_keys)
+        of_keys = LogFeatures(half_norms[:, None].expand_as(self._factor), self._factor)
+        return scaled(LogFeatures(shift[:, None].expand_as(solved), solved), of_keys)
 
 
 def gram(points: Tensor) -> Tensor:

@@ -72,6 +72,12 @@ def test_cholesky_features_need_centred_keys() -> None:
     assert (found - softmax_of(unseen, keys, values)).abs().max() > 0.1
 
 
+def test_cholesky_features_know_their_keys() -> None:
+    keys = normal(12, 5, seed=9)
+    with pytest.raises(ValueError, match="made from only"):
+        CholeskyMap(keys)(keys, keys + 1)
+
+
 def test_cholesky_features_are_one_function_of_queries_and_keys() -> None:
     """Symmetric: phi(y_i) is the same on the query's and on the key's side."""
     keys = normal(12, 5, seed=9)
