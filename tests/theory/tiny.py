@@ -40,6 +40,35 @@ CASES: dict[str, tuple[type, type, dict[str, Any]]] = {
         Phi3ForCausalLM,
         {"rope_parameters": {"partial_rotary_factor": 0.5, "rope_theta": 10_000.0}},
     ),
+    "phi3 longrope": (
+        Phi3Config,
+        Phi3ForCausalLM,
+        {
+            "original_max_position_embeddings": 32,
+            "rope_parameters": {
+                "rope_type": "longrope",
+                "rope_theta": 10_000.0,
+                "partial_rotary_factor": 1.0,
+                "original_max_position_embeddings": 32,
+                "short_factor": [1.0, 1.1, 1.2, 1.3],
+                "long_factor": [1.0, 2.0, 3.0, 4.0],
+            },
+        },
+    ),
+    "llama 3.1": (
+        LlamaConfig,
+        LlamaForCausalLM,
+        {
+            "rope_parameters": {
+                "rope_type": "llama3",
+                "rope_theta": 10_000.0,
+                "factor": 8.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 32,
+            },
+        },
+    ),
     "mistral": (MistralConfig, MistralForCausalLM, {"sliding_window": None}),
     "mistral wide": (MistralConfig, MistralForCausalLM, {"head_dim": 12, "sliding_window": None}),
     "mistral windowed": (MistralConfig, MistralForCausalLM, {"sliding_window": 16}),
