@@ -7,6 +7,7 @@ where the demonstration's effect on the ranking comes from.
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any, Literal
 
 import torch
@@ -103,10 +104,8 @@ class Equivalence:
     bad: Curve
 
     def numbers(self) -> dict[str, Any]:
-        """As JSON; infinity stands where an estimate failed altogether."""
-        found = asdict(self)
-        for name in ("good", "bad"):
-            found[name]["distances"] = found[name]["distances"].tolist()
+        """As JSON, with null where an estimate failed altogether and is infinite."""
+        found: dict[str, Any] = _plain(asdict(self))
         return found
 
 
@@ -303,6 +302,16 @@ def _curves(
         convergence_curve(prompt, ranked.partition.demonstration, token, target, OUTPUT_TOKENS)
         for prompt, ranked in ((good_prompt, good), (bad_prompt, bad))
     )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, Tensor):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _spread(values: Tensor) -> Spread:

@@ -10,7 +10,7 @@ from lrgd.show import ranking_view
 
 FOR, AGAINST = (37, 99, 168), (192, 57, 43)
 """RGB of words that helped the item, and of words that helped its rival."""
-HEADS_SHOWN = 5
+HEADS_SHOWN = 3
 
 
 def explanation_view(found: Explanation, top: int) -> RenderableType:
@@ -19,9 +19,9 @@ def explanation_view(found: Explanation, top: int) -> RenderableType:
         Text(f"\nTest task of {found.task.user_id}, ranked by {found.model}", style="bold"),
         Text("\n   rank  prob.  item (=> the true next item)", style="bold"),
         ranking_view(found.ranking, found.task, top),
-        Text("\nThe demonstration (blue: for the item, red: for its rival)", style="bold"),
+        Text("\nThe demonstration", style="bold"),
         _shaded(found),
-        Text(""),
+        Text(f"  {caption(found)}\n"),
         *(Text(line) for line in summary(found)),
         Text(""),
         _table(found),
@@ -46,16 +46,25 @@ def direct_path(found: Explanation) -> str:
         for h in found.heads[:HEADS_SHOWN]
     )
     return (
-        f"Of this effect {found.direct:+.1e} goes straight from the demonstration to the answer; "
-        f"the rest by way of tokens between, which read the demonstration first. The direct path "
-        f"by head: {heads}. Checked: all terms of the answer add up to the model's own logit "
+        f"Straight from the demonstration to the answer went {found.direct:+.1e}, most of it by "
+        f"{heads}. The rest of {found.effect:+.3f} went by way of tokens between, which read the "
+        f"demonstration first. Checked: all terms of the answer add up to the model's logit "
         f"difference within {abs(found.incompleteness):.0e}."
     )
 
 
+def caption(found: Explanation) -> str:
+    """What the shades mean."""
+    return f"Blue: for the item, red: for its rival; the deepest shade is {_largest(found):.3f}."
+
+
+def _largest(found: Explanation) -> float:
+    return max(abs(w.effect) for w in found.words)
+
+
 def shades(found: Explanation) -> list[tuple[WordEffect, tuple[int, int, int], float]]:
     """Each word with its colour and how strong that is, 0 to 1."""
-    largest = max(abs(w.effect) for w in found.words) or 1.0
+    largest = _largest(found) or 1.0
     return [(w, FOR if w.effect > 0 else AGAINST, abs(w.effect) / largest) for w in found.words]
 
 
@@ -72,6 +81,7 @@ def page(found: Explanation, top: int) -> str:
         found=found,
         ranked=shown,
         shades=shades(found),
+        caption=caption(found),
         summary=summary(found),
         direct=direct_path(found),
     )
@@ -123,7 +133,7 @@ tr.true td { font-weight: 600; } .small { color: #52606d; font-size: .9rem; }
  title="effect {{ '%+.3f'|format(word.effect) }}">{{ word.word }}</span>
 {% endfor %}
 </p>
-<p class="small">Blue words helped the item, red words its rival; the deeper, the more.</p>
+<p class="small">{{ caption }}</p>
 {% for line in summary %}<div>{{ line }}</div>
 {% endfor %}
 <h2>Word by word</h2>

@@ -76,7 +76,7 @@ def equivalence(
             report=status.update,
         )
         out.mkdir(parents=True, exist_ok=True)
-        numbers = json.dumps(found.numbers(), indent=2)
+        numbers = json.dumps(found.numbers(), indent=2, allow_nan=False)
         (out / "equivalence.json").write_text(numbers + "\n", "utf-8")
         plots = write_plots(found, out)
     if json_:
@@ -126,7 +126,7 @@ def explain_ranking(
         html.parent.mkdir(parents=True, exist_ok=True)
         html.write_text(page(found, top), "utf-8")
     if json_:
-        print(json.dumps(found.numbers(), indent=2))
+        print(json.dumps(found.numbers(), indent=2, allow_nan=False))
         return
     printer().print(explanation_view(found, top))
     if html is not None:

@@ -90,7 +90,9 @@ def heads(found: Equivalence) -> Figure:
     for name, colour in COLOURS.items():
         points = [(h.s, h.log10_needed[name]) for h in found.heads]
         x, y = zip(*points, strict=True)
-        axes.scatter(x, y, s=26, color=colour, alpha=0.8, label=name)
+        # Where FAVOR+ and the hyperbolic map agree, the cross lets the disc be seen.
+        marker = "x" if name == "hyperbolic" else "o"
+        axes.scatter(x, y, s=26, marker=marker, color=colour, alpha=0.8, label=name)
     axes.axhline(2, color="black", linestyle=":", label=f"the paper's D, about {PAPERS_D}")
     axes.set(xscale="log", xlabel="S = |x + y|^2 of the head", ylabel="log10 of the D needed")
     axes.set_yscale("symlog", linthresh=10)

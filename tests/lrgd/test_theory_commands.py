@@ -17,10 +17,16 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
+from agents.endpoint import Usage
 from evals.bundle import Bundle
+from evals.journal import RunFolder, RunHeader, UserRecord
+from evals.protocol import freeze
+from evals.sample import sample_world
+from graphs import LoopSettings
 from lrgd.cli import main
 from lrgd.equivalence import note_of, unlike
 from lrgd.local_model import load_local, ranking_prompt
+from memory import Demonstration
 from memory.errors import InputError
 from serving.pocket import MODEL_DIR
 from theory import read_prompt
@@ -158,6 +164,47 @@ def test_explain_another_item_of_another_model(
     # Without a decision layer in between the direct path carries part of the effect.
     assert abs(found["direct"]) > 1e-6
     assert len(found["heads"]) == 8
+
+
+def test_explain_takes_the_demonstration_that_a_run_chose(
+    lrgd: Any, saved: Path, user: str, bundle: Bundle, tmp_path: Path
+) -> None:
+    run = RunFolder(tmp_path / "run")
+    settings = LoopSettings(prompt_order="demonstration_first", regularisation="Be brief.")
+    header = RunHeader(
+        bundle=str(saved),
+        bundle_sha256=bundle.sha256,
+        model="pocket",
+        ranking="decision",
+        users=tuple(bundle.users)[:2],
+        settings=settings,
+    )
+    run.begin(header, resume=False)
+    chosen = Demonstration(user, NOTE, path=0, round=1, effect=0.5)
+    run.records.append(UserRecord(user, (), (), chosen, "rounds", Usage()))
+    options = ["--bundle", saved, "--run", tmp_path / "run", "--json"]
+    code, out, err = lrgd("explain", "--user", user, *options)
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["demonstration"] == NOTE
+    other = load_local(str(MODEL_DIR))
+    prompt = ranking_prompt(
+        other,
+        bundle.task(user, "test"),
+        NOTE,
+        regularisation="Be brief.",
+        order="demonstration_first",
+    )
+    logits = read_prompt(other.decoder, prompt.partition.ids).logits
+    ranking = prompt.ranking(logits, bundle.task(user, "test").candidates)
+    assert tuple(found["ranking"]["order"]) == ranking.order
+    unknown = tuple(bundle.users)[1]
+    refused(lrgd("explain", "--user", unknown, *options), "no demonstration of")
+    other_bundle = freeze(sample_world(shoppers=40), users=5, candidates=9, history=9, seed=3)
+    other_bundle.save(tmp_path / "other")
+    options[1] = tmp_path / "other"
+    name = next(iter(other_bundle.users))
+    refused(lrgd("explain", "--user", name, *options), "is a run of another bundle")
 
 
 def test_the_prompt_is_the_servers_and_so_is_the_ranking(bundle: Bundle, user: str) -> None:
