@@ -3,6 +3,7 @@
     draws, feature_maps, exact_maps   phi: random and exact
     preconditioning                   changes of queries and keys that attention does not notice
     attention, dual, variants         one head: linearised, as a trained linear layer, regularised
+    single_layer                      the paper's one-layer transformer
     adapters, prompt_state            real Hugging Face models, read layer by layer
     partition                         a prompt's tokens split into T and D
     decoder, last_row                 a whole model as duals; its last row recomputed

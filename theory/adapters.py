@@ -204,10 +204,12 @@ def adapt(model: Any) -> Decoder:
     """Read a Hugging Face model as a `Decoder`.
 
     Raises:
-        InputError: its family has no adapter, its weights are neither float32 nor float64, or its
-            dropout is on.
+        InputError: its family has no adapter, it has no language-model head, its weights are
+            neither float32 nor float64, or its dropout is on.
     """
     layer = layer_kind(model.config)
+    if model.get_output_embeddings() is None:
+        raise InputError(f"{type(model).__name__} writes no tokens: load it as a causal LM")
     if model.dtype not in (torch.float32, torch.float64):
         raise InputError(
             f"the model's weights are {model.dtype}: load it with dtype=torch.float32, "

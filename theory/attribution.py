@@ -68,9 +68,10 @@ def attribute(
         rival: token whose logit is subtracted; None for none.
 
     Raises:
-        InputError: the demonstration is empty, or the terms do not add up to the model's logit:
-            the model does something that its adapter does not know of.
+        InputError: the demonstration is empty or marks what it cannot, or the terms do not add up
+            to the model's logit: it does something that its adapter does not know of.
     """
+    prompt.check_part(demonstration)
     positions = demonstration.nonzero()[:, 0]
     if len(positions) == 0:
         raise InputError("the demonstration is empty: nothing to explain")

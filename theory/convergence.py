@@ -26,6 +26,8 @@ class Curve:
     """|h*|^2, to set the distances against."""
     tokens: tuple[int, ...]
     """What the model wrote."""
+    first_rank: int
+    """Of the ground truth's token in the whole vocabulary, at the first output token."""
     matches: tuple[bool, ...]
     """After the last sample of a token: is its argmax the ground truth's token?"""
 
@@ -51,6 +53,7 @@ def convergence_curve(
     """
     decoder = DualDecoder(prompt, demonstration)
     last, distances, tokens, matches = int(prompt.ids[-1]), [], [], []
+    first_rank = 1 + int((prompt.logits > prompt.logits[token]).sum())
     for _ in range(outputs):
         row = decoder.step(last)
         states = partial_states(decoder.last_layer)
@@ -60,7 +63,7 @@ def convergence_curve(
         last = int(row.logits.argmax())
         tokens.append(last)
     norm = float(target.square().sum())
-    return Curve(torch.stack(distances), norm, tuple(tokens), tuple(matches))
+    return Curve(torch.stack(distances), norm, tuple(tokens), first_rank, tuple(matches))
 
 
 def partial_states(step: LayerStep) -> Tensor:

@@ -25,7 +25,11 @@ def masked_at_answer(prompt: PromptState, hidden: Tensor) -> Tensor:
     Args:
         prompt: what the model has read.
         hidden: booleans of shape (n,), not the last.
+
+    Raises:
+        InputError: it marks padding or the last token, or has another length.
     """
+    prompt.check_part(hidden)
     bias = torch.zeros(len(prompt), dtype=prompt.logits.dtype, device=prompt.ids.device)
     bias[hidden] = -torch.inf
     for row in last_row(prompt, [bias] * len(prompt.decoder.layers)):

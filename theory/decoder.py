@@ -119,7 +119,11 @@ class DualDecoder:
             through_layers: train the duals of whole layers, eq. (14), (23)-(25), not only those of
                 heads, eq. (26), (27). The same numbers at a higher cost.
             trained: False leaves out the gradient step: W0 alone.
+
+        Raises:
+            InputError: the demonstration marks padding or the last token, or has another length.
         """
+        prompt.check_part(demonstration)
         self.decoder = prompt.decoder
         self._prompt = prompt
         self._map = feature_map or OneHotMap()

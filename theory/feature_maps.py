@@ -82,7 +82,7 @@ class RandomFeatures:
 
     def __call__(self, queries: Tensor, keys: Tensor) -> Features:
         """Features of queries (..., q, d) and keys (..., n, d); m = D."""
-        phi = _MAPS[self.name](queries, keys, self.directions.to(keys.dtype))
+        phi = _MAPS[self.name](queries, keys, self.directions.to(keys))
         return scaled(phi(queries), phi(keys))
 
 

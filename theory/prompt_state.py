@@ -35,6 +35,16 @@ class PromptState:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def check_part(self, part: Tensor) -> None:
+        """Raise InputError unless `part` marks tokens of this prompt that its last one may see."""
+        if part.shape != self.ids.shape or part.dtype != torch.bool:
+            raise InputError(
+                f"wanted one boolean a token, shape ({len(self)},), "
+                f"got {part.dtype} of {tuple(part.shape)}"
+            )
+        if part[-1] or part[: self.padding].any():
+            raise InputError("neither padding nor the last token, which asks, can be marked")
+
     def visible(self, layer: LlamaLayer, position: int) -> slice:
         """Key positions that a layer's token at `position` attends to."""
         return visible_positions(position, window=layer.window, padding=self.padding)

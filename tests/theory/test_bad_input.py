@@ -1,12 +1,18 @@
 """What must be answered rightly or refused with one clear line, never silently wrong."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel
+from torch import Tensor
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaModel
 
 from memory.errors import InputError, WeightsError
 from tests.theory.tiny import FAMILIES, random_prompt, tiny
 from theory.adapters import adapt
+from theory.attribution import attribute
+from theory.counterfactual import masked_at_answer
+from theory.decoder import DualDecoder
 from theory.prompt_state import read_prompt
 
 
@@ -59,6 +65,28 @@ def test_empty_and_batched_prompts_are_refused() -> None:
     for ids in (torch.zeros(0, dtype=torch.long), random_prompt(48).view(2, 24)):
         with pytest.raises(InputError, match="token ids of one prompt"):
             read_prompt(decoder, ids)
+
+
+def test_a_model_without_a_head_is_refused() -> None:
+    with pytest.raises(InputError, match="LlamaModel writes no tokens"):
+        adapt(LlamaModel(tiny("llama").config).eval())
+
+
+def test_parts_must_fit_the_prompt() -> None:
+    prompt = read_prompt(adapt(tiny("llama")), random_prompt(20))
+    last = torch.arange(20) == 19
+    uses: list[Callable[[Tensor], object]] = [
+        lambda part: DualDecoder(prompt, part),
+        lambda part: attribute(prompt, part, 5),
+        lambda part: masked_at_answer(prompt, part),
+    ]
+    for use in uses:
+        with pytest.raises(InputError, match="last token"):
+            use(last)
+        with pytest.raises(InputError, match=r"shape \(20,\)"):
+            use(last[1:])
+        with pytest.raises(InputError, match="one boolean a token"):
+            use((~last).long())
 
 
 def test_padding_needs_its_mask_and_stands_on_the_left() -> None:

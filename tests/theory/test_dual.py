@@ -1,6 +1,7 @@
 """The dual model's algebra: one SGD step, its variants, and what stays the same (tests 1, 4-6)."""
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from theory.attention import (
 from theory.dual import DualProblem, apply, dual_problem, updated
 from theory.exact_maps import CholeskyMap, OneHotMap
 from theory.feature_maps import MAPS, FeatureMap, Features, RandomFeatures
+from theory.single_layer import FeedForward, layer_problem
 from theory.variants import (
     decayed_weight,
     perturbed_output,
@@ -194,6 +196,20 @@ def test_a_perturbation_mixes_two_attentions() -> None:
     old_c = normaliser(OneHotMap()(query[None], KEYS))[0]
     scale = (OneHotMap()(query[None], KEYS).log_scale - features.log_scale)[0].exp()
     assert_close(dual.normaliser * scale / old_c, 1 - mass)
+
+
+@pytest.mark.parametrize("activation", [torch.relu, torch.tanh, torch.nn.functional.gelu])
+def test_the_single_layer_is_one_dual(activation: Callable[[Tensor], Tensor]) -> None:
+    """Eq. (12)-(14): W1 phi(q) + b, trained on W_F v_i, against attention and feed-forward."""
+    shapes = ((9, P), (9,), (7, 9), (7,))
+    w1, b1, w2, b2 = (normal(*shape, seed=21 + i) for i, shape in enumerate(shapes))
+    layer, features = FeedForward(w1, b1, w2, b2, activation), OneHotMap()(QUERIES, KEYS)
+    for query in range(3):
+        h = softmax_attention(QUERIES[query], KEYS, VALUES)
+        weight, bias = layer.frozen(h)
+        dual = layer_problem(features, VALUES, IN_D, weight, query=query)
+        assert_close(output(dual.trained(), features, query) + bias, layer(h))
+        assert (output(dual.initial, features, query) + bias - layer(h)).abs().max() > 1e-2
 
 
 @pytest.mark.parametrize("window", [None, 6])
