@@ -66,6 +66,7 @@ def equivalence(
     """Check a model against its dual: one gradient step on the demonstration, on real weights."""
     loaded = _bundle(bundle)
     tasks = [loaded.task(name, "test") for name in ([user] if user else loaded.users)]
+    _make_folder(out)
     with Console(stderr=True).status("loading the model") as status:
         local = _load(model)
         found = measure(
@@ -75,7 +76,6 @@ def equivalence(
             seeds=seeds,
             report=status.update,
         )
-        out.mkdir(parents=True, exist_ok=True)
         numbers = json.dumps(found.numbers(), indent=2, allow_nan=False)
         (out / "equivalence.json").write_text(numbers + "\n", "utf-8")
         plots = write_plots(found, out)
@@ -117,13 +117,16 @@ def explain_ranking(
     task = loaded.task(user, "test")
     assert task.target_id is not None
     text, regularisation, order = _demonstration(loaded, user, run, demonstration)
+    if html is not None:
+        if html.is_dir():
+            raise InputError(f"{html} is a folder: name a file for --html")
+        _make_folder(html.parent)
     with Console(stderr=True).status("loading the model") as status:
         local = _load(model)
         prompt = ranking_prompt(local, task, text, regularisation=regularisation, order=order)
         status.update("explaining")
         found = explain(local, task, text, prompt, item or task.target_id)
     if html is not None:
-        html.parent.mkdir(parents=True, exist_ok=True)
         html.write_text(page(found, top), "utf-8")
     if json_:
         print(json.dumps(found.numbers(), indent=2, allow_nan=False))
@@ -131,6 +134,14 @@ def explain_ranking(
     printer().print(explanation_view(found, top))
     if html is not None:
         print(f"Page: {html}")
+
+
+def _make_folder(folder: Path) -> None:
+    """Before any work: a minute later would be a bad moment to learn that it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror}") from error
 
 
 def _load(model: str) -> LocalModel:

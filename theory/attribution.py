@@ -55,7 +55,8 @@ class Attribution:
         return self.embedding + sum(float(part.sum()) for part in parts)
 
 
-@torch.no_grad()
+# A fifth faster than no_grad on a small model, where each operation's overhead counts.
+@torch.inference_mode()
 def attribute(
     prompt: PromptState, demonstration: Tensor, target: int, rival: int | None = None
 ) -> Attribution:

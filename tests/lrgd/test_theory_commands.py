@@ -265,7 +265,11 @@ def test_bad_input_is_one_line(
     out = ["equivalence", "--out", tmp_path / "eq", "--bundle", saved]
     refused(lrgd(*out, "--user", "u"), "no user 'u'")
     refused(lrgd(*out, "--user", user, "--model", chat_model, "--tokens", 5000), "has room for")
-    assert not (tmp_path / "eq").exists()
+    assert not list((tmp_path / "eq").iterdir())
+    (tmp_path / "file").touch()
+    refused(lrgd("equivalence", "--out", tmp_path / "file" / "eq"), "cannot write to")
+    refused(lrgd(*asked, *note, "--html", tmp_path / "file" / "x.html"), "cannot write to")
+    refused(lrgd(*asked, *note, "--html", tmp_path), "is a folder")
 
 
 def test_a_folder_without_safetensors_is_refused(
