@@ -59,7 +59,7 @@ class Exactness:
     same_tokens: int
     """How many greedy tokens agree before the first that does not."""
     later_logits: float
-    """Largest logit difference over all these tokens."""
+    """Largest logit difference until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +221,7 @@ def _exactness(
     written, rows = DualDecoder(prompt, of_d).generate(tokens)
     expected, models = greedy(prompt, tokens)
     agree = [a == b for a, b in zip(written, expected, strict=True)]
+    same = agree.index(False) if False in agree else tokens
     return Exactness(
         precision,
         heads=_gap(ours.heads, models[0].heads),
@@ -228,8 +229,9 @@ def _exactness(
         logits=_gap(ours.logits, models[0].logits),
         largest_logit=float(models[0].logits.abs().max()),
         tokens=tokens,
-        same_tokens=agree.index(False) if False in agree else tokens,
-        later_logits=max(map(_logit_gap, rows, models)),
+        same_tokens=same,
+        # After a token that differs the two read different texts.
+        later_logits=max(map(_logit_gap, rows[: same + 1], models)),
     )
 
 
@@ -298,10 +300,12 @@ def _curves(
     token = good.labels[target_id]
     rows = DualDecoder(good_prompt, good.partition.demonstration).generate(OUTPUT_TOKENS)[1]
     target = emitting_state(rows, token)
-    return tuple(  # type: ignore[return-value]
-        convergence_curve(prompt, ranked.partition.demonstration, token, target, OUTPUT_TOKENS)
-        for prompt, ranked in ((good_prompt, good), (bad_prompt, bad))
-    )
+
+    def curve(prompt: PromptState, ranked: RankingPrompt) -> Curve:
+        of_d = ranked.partition.demonstration
+        return convergence_curve(prompt, of_d, token, target, OUTPUT_TOKENS)
+
+    return curve(good_prompt, good), curve(bad_prompt, bad)
 
 
 def _plain(value: Any) -> Any:

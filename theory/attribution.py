@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from memory.errors import InputError
-from theory.adapters import norm_factor
 from theory.last_row import LayerRow, last_row
+from theory.norms import norm_factor
 from theory.prompt_state import PromptState
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}

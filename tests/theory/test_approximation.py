@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tests.theory.test_dual import assert_close, normal
 from tests.theory.tiny import middle, random_prompt, tiny
-from theory.adapters import adapt, exact_norms
+from theory.adapters import adapt
 from theory.approximation import (
     ACCURACY,
     Centred,
@@ -19,9 +19,11 @@ from theory.approximation import (
 )
 from theory.attention import linearised_attention, softmax_attention
 from theory.convergence import convergence_curve, emitting_state, partial_states
-from theory.decoder import DualDecoder, HeadInputs, greedy
+from theory.decoder import DualDecoder, HeadInputs
 from theory.draws import draw_directions
 from theory.feature_maps import MAPS, PAIRED, MapName, RandomFeatures, log_relative_variance
+from theory.greedy import greedy
+from theory.norms import exact_norms
 from theory.preconditioning import centred
 from theory.prompt_state import PromptState, read_prompt
 

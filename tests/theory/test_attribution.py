@@ -11,12 +11,14 @@ from agents.evaluator import effect
 from memory.errors import InputError
 from tests.theory.test_dual import assert_close, normal
 from tests.theory.tiny import CASES, FAMILIES, middle, random_prompt, tiny
-from theory.adapters import adapt, exact_norms, norm_factor
+from theory.adapters import adapt
 from theory.attention import softmax_attention
 from theory.attribution import attribute, masking_change
 from theory.counterfactual import masked_at_answer, masked_everywhere
-from theory.decoder import DualDecoder, greedy
+from theory.decoder import DualDecoder
+from theory.greedy import greedy
 from theory.last_row import last_row
+from theory.norms import exact_norms, norm_factor
 from theory.prompt_state import PromptState, read_prompt
 
 TARGET, RIVAL = 40, 41

@@ -6,10 +6,12 @@ from torch import Tensor
 
 from memory.errors import InputError
 from tests.theory.tiny import CASES, FAMILIES, WINDOWED, middle, random_prompt, tiny
-from theory.adapters import adapt, exact_norms
-from theory.decoder import DualDecoder, Row, greedy
+from theory.adapters import adapt
+from theory.decoder import DualDecoder, Row
 from theory.exact_maps import OneHotMap
 from theory.feature_maps import Features
+from theory.greedy import greedy
+from theory.norms import exact_norms
 from theory.prompt_state import read_prompt
 
 
