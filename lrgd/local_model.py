@@ -4,6 +4,7 @@ Limits: safetensors only, no remote code, no downloads; rankings are read from l
 /v1/systemone does for models without a decision head.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,9 @@ from agents.values import Item, Ranking, RankingTask
 from memory.errors import InputError
 from theory import Decoder, Partition, adapt, locate, partition
 from theory.adapters import layer_kind
+
+SMALL = 100_000_000
+"""Parameters below which one thread is enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,10 @@ def load_local(path_or_id: str, name: str | None = None) -> LocalModel:
     except (OSError, ValueError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"no usable model at {path_or_id!r}: {reason}") from error
+    if "OMP_NUM_THREADS" not in os.environ and model.num_parameters() < SMALL:
+        # Two threads gain little on small matrices, and lose everything when another process wants
+        # a core: five minutes instead of half a one.
+        torch.set_num_threads(1)
     return LocalModel(name or path_or_id, model.eval(), tokenizer, decision)
 
 
