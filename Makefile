@@ -11,7 +11,7 @@ demo: $(READY)
 	$(BIN)/lrgd demo
 
 test: $(READY)
-	$(BIN)/pytest --cov=agents --cov=graphs --cov=memory --cov=evals --cov-fail-under=90
+	$(BIN)/pytest --cov=agents --cov=graphs --cov=memory --cov=evals --cov=theory --cov-fail-under=90
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

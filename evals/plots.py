@@ -16,7 +16,7 @@ BLUE, ORANGE, RED, GREY = "#2563a8", "#d9822b", "#c0392b", "#9aa5b1"
 def quality_plot(records: Sequence[UserRecord]) -> Figure:
     """Mean Effect_D and nDCG@10 on the validation task by round."""
     rows = round_means(records)
-    figure, axes = _canvas("Effect_D and nDCG@10 by round")
+    figure, axes = canvas("Effect_D and nDCG@10 by round")
     x = [row.round for row in rows]
     axes.plot(x, [r.best_effect for r in rows], "o-", color=BLUE, label="Effect_D, best so far")
     axes.plot(x, [r.best_ndcg for r in rows], "s-", color=ORANGE, label="nDCG@10, best so far")
@@ -29,12 +29,12 @@ def quality_plot(records: Sequence[UserRecord]) -> Figure:
     )
     axes.set_xticks(x, [f"{r.round}\n{r.running} paths" for r in rows])
     axes.set(xlabel="round (paths still running)", ylabel="mean, validation task", ylim=(0, 1.02))
-    return _with_legend(figure)
+    return with_legend(figure)
 
 
 def similarity_plot(records: Sequence[UserRecord], threshold: float) -> Figure:
     """Cosine of consecutive demonstrations by round, collapses and perturbations marked."""
-    figure, axes = _canvas("Consecutive demonstrations: how alike, and when the guard stepped in")
+    figure, axes = canvas("Consecutive demonstrations: how alike, and when the guard stepped in")
     rng = generator("jitter")
     groups: dict[str, tuple[str, str, Callable[[Judgement], bool]]] = {
         "no collapse": (GREY, "o", lambda j: not j.collapsed),
@@ -55,10 +55,11 @@ def similarity_plot(records: Sequence[UserRecord], threshold: float) -> Figure:
     axes.axhline(threshold, color=BLUE, linewidth=1, linestyle=":", label=f"threshold {threshold}")
     axes.set_xticks(sorted({j.round for j in found}))
     axes.set(xlabel="round", ylabel="cosine to the demonstration before", ylim=(None, 1.03))
-    return _with_legend(figure)
+    return with_legend(figure)
 
 
-def _canvas(title: str) -> tuple[Figure, Axes]:
+def canvas(title: str) -> tuple[Figure, Axes]:
+    """An empty plot in the project's style."""
     # A Figure of its own, not pyplot: no global state, no display.
     figure = Figure(figsize=(7, 4.4), layout="constrained")
     axes = figure.add_subplot()
@@ -68,7 +69,8 @@ def _canvas(title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _with_legend(figure: Figure) -> Figure:
+def with_legend(figure: Figure) -> Figure:
+    """The figure with its legend."""
     # Below the axes: inside, it covers points.
     figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     return figure

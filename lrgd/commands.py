@@ -20,7 +20,7 @@ from evals.journal import UserRecord
 from evals.report import ReportFiles, numbers, verdict, worth_an_audit
 from graphs import LoopSettings
 from graphs.recommendation import RecommendationState
-from lrgd import runs
+from lrgd import runs, theory_commands
 from lrgd.data_commands import data, sample
 from lrgd.options import (
     DEFAULT_RUN,
@@ -63,6 +63,7 @@ app = typer.Typer(
 app.add_typer(data, name="data")
 app.command()(doctor)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
+app.add_typer(theory_commands.app)
 
 DEFAULTS = LoopSettings()
 

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
     "memory": set(),
-    "theory": set(),
+    "theory": {"memory"},
     "agents": {"memory"},
     "graphs": {"agents", "memory"},
     "serving": {"agents", "memory"},

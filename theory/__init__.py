@@ -1,1 +1,40 @@
-"""In-context recommendation as gradient descent on a dual model. Empty so far: issue 4."""
+"""In-context recommendation as gradient descent on a dual model. Source: LRGD, arXiv 2504.04386.
+
+    draws, feature_maps, exact_maps   phi: random and exact
+    preconditioning                   changes of queries and keys that attention does not notice
+    attention, dual, variants         one head: linearised, as a trained linear layer, regularised
+    single_layer                      the paper's one-layer transformer
+    adapters, norms, prompt_state     real Hugging Face models, read layer by layer
+    partition                         a prompt's tokens split into T and D
+    decoder, last_row, greedy         a whole model as duals; its last row recomputed; itself
+    attribution, counterfactual       which demonstration tokens moved a logit
+    convergence, approximation        figure 8; how far random features are from a real head
+
+What is exact and what is not: docs/theory.md.
+"""
+
+from theory.adapters import Decoder, adapt
+from theory.attribution import Attribution, attribute
+from theory.counterfactual import masked_at_answer, masked_everywhere
+from theory.decoder import DualDecoder
+from theory.greedy import greedy
+from theory.norms import exact_norms
+from theory.partition import Partition, locate, partition
+from theory.prompt_state import PromptState, read_prompt
+
+__all__ = [
+    "Attribution",
+    "Decoder",
+    "DualDecoder",
+    "Partition",
+    "PromptState",
+    "adapt",
+    "attribute",
+    "exact_norms",
+    "greedy",
+    "locate",
+    "masked_at_answer",
+    "masked_everywhere",
+    "partition",
+    "read_prompt",
+]
