@@ -1,23 +1,37 @@
 """The evaluation protocol: leave-one-out tasks with sampled candidates, frozen into a bundle.
 
 The last item of a user's sequence is the test target, the second-last the validation target; the
-history is what came before, the last 20. Candidates are the target and uniform draws from items
-that the user never touched, shuffled. Source: LRGD (arXiv 2504.04386), section 4.
+history is what came before, the last 20. Candidates are the target and items that the user never
+touched, by default drawn uniformly (evals/candidates.py), shuffled. Source: LRGD (arXiv
+2504.04386), section 4.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from agents.values import Item
 from evals.bundle import Bundle, BundleUser, FrozenTask
+from evals.candidates import Negatives, Strategy, negatives
 from evals.datasets import DataSet
-from evals.draws import distinct, generator, shuffled
+from evals.draws import generator, shuffled
+from memory.embeddings import Embed
 from memory.errors import InputError
 
 MIN_SEQUENCE = 3
 """One item of history, a validation target and a test target."""
 
 
-def freeze(data: DataSet, *, users: int, candidates: int, history: int, seed: int) -> Bundle:
+def freeze(
+    data: DataSet,
+    *,
+    users: int,
+    candidates: int,
+    history: int,
+    seed: int,
+    strategy: Strategy = "uniform",
+    embed: Embed | None = None,
+    origin: Mapping[str, Any] | None = None,
+) -> Bundle:
     """Sample users and freeze their tasks.
 
     Args:
@@ -25,6 +39,9 @@ def freeze(data: DataSet, *, users: int, candidates: int, history: int, seed: in
         candidates: size of a candidate set, the target included.
         history: longest history, in items.
         seed: with the data, decides everything.
+        strategy: how negatives are chosen.
+        embed: of titles, for the strategy "hard".
+        origin: where the data came from and what was dropped, for the manifest.
 
     Raises:
         InputError: too few items or no user with a long enough sequence.
@@ -33,17 +50,18 @@ def freeze(data: DataSet, *, users: int, candidates: int, history: int, seed: in
     if not long_enough:
         raise InputError(f"{data.name}: no user with {MIN_SEQUENCE} or more interactions")
     sampled = shuffled(generator(seed, "users"), long_enough)[:users]
-    catalogue = sorted(data.items)
-    frozen = [_freeze_user(data, u, catalogue, candidates, history, seed) for u in sampled]
+    draw = negatives(strategy, data, embed)
+    frozen = [_freeze_user(data, u, draw, candidates, history, seed) for u in sampled]
     return Bundle(
         name=data.name,
         made_by={
             "seed": seed,
             "candidates": candidates,
             "history": history,
-            "strategy": "uniform",
+            "strategy": strategy,
             "users_of": len(long_enough),
             "users_too_short": len(data.sequences) - len(long_enough),
+            **(origin or {}),
         },
         items=_items_of(data, frozen),
         users={user.user_id: user for user in frozen},
@@ -51,7 +69,7 @@ def freeze(data: DataSet, *, users: int, candidates: int, history: int, seed: in
 
 
 def _freeze_user(
-    data: DataSet, user_id: str, catalogue: Sequence[str], candidates: int, history: int, seed: int
+    data: DataSet, user_id: str, draw: Negatives, candidates: int, history: int, seed: int
 ) -> BundleUser:
     sequence = data.sequences[user_id]
     touched = set(sequence)
@@ -60,11 +78,11 @@ def _freeze_user(
         rng = generator(seed, user_id, split)
         target = sequence[target_at]
         try:
-            negatives = distinct(rng, catalogue, candidates - 1, lambda i: i not in touched)
+            others = draw(rng, candidates - 1, target, touched)
         except ValueError as error:
             raise InputError(f"{data.name}, user {user_id}: candidates: {error}") from error
         past = sequence[:target_at][-history:]
-        return FrozenTask(past, tuple(shuffled(rng, [target, *negatives])), target)
+        return FrozenTask(past, tuple(shuffled(rng, [target, *others])), target)
 
     profile = data.profiles.get(user_id, "")
     last = len(sequence) - 1

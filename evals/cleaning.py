@@ -1,0 +1,205 @@
+"""Cleaning: from a source's frames to a data set, by stated rules, with a report of what went.
+
+In this order: (1) interactions rated below `min_rating` go; (2) so do those with an item that has
+no title, and (3) a user's later interactions with an item that she had before; (4) users and items
+with fewer than `k_core` interactions go, again and again until none is left. Sequences are in time
+order; equal times keep the order of the file. What counts as a title: see evals/texts.py.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from agents.values import Item
+from evals.datasets import DataSet
+from evals.readers.source import INTERACTION, ITEM, Source
+from evals.texts import item_of, title_of
+from memory.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is kept."""
+
+    k_core: int = 5
+    """Least interactions of a user and of an item; 1 keeps all."""
+    min_rating: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The size of a data set at one stage."""
+
+    interactions: int
+    users: int
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What one rule dropped."""
+
+    rule: str
+    interactions: int
+
+
+@dataclass(frozen=True, slots=True)
+class CleaningReport:
+    """What came in, what went and why, what is left."""
+
+    read: Counts
+    dropped: tuple[Dropped, ...]
+    kept: Counts
+    tied: int
+    """Interactions at the very time of the user's one before; they keep the file's order."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for the manifest."""
+        return {
+            "read": asdict(self.read),
+            "dropped": {step.rule: step.interactions for step in self.dropped},
+            "kept": asdict(self.kept),
+            "tied": self.tied,
+        }
+
+
+def clean(source: Source, rules: Rules) -> tuple[DataSet, CleaningReport]:
+    """Read a source and apply the rules.
+
+    Raises:
+        InputError: a malformed file, named with line and field; a rule that the format cannot
+            serve; nothing left.
+    """
+    if rules.min_rating is not None and "rating" not in source.required:
+        raise InputError(f"{source.name} has no ratings: leave --min-rating out")
+    frame = _read(source)
+    read = _counts(frame)
+    names = _names(frame["item"])
+    titles = _titles(source, names["name"])
+    titled = names.filter(pl.col("name").is_in(list(titles))).select("item")
+    dropped = []
+    for rule, left in _steps(frame, titled, rules):
+        dropped.append(Dropped(rule, frame.height - left.height))
+        frame = left
+    report = CleaningReport(read, tuple(dropped), _counts(frame), _tied(frame))
+    if frame.is_empty():
+        went = "; ".join(f"{step.interactions} {step.rule}" for step in dropped)
+        raise InputError(f"{source.name}: nothing is left of {read.interactions} rows: {went}")
+    items = _items(source, _names(frame["item"])["name"])
+    return DataSet(source.name, items, _sequences(frame)), report
+
+
+def k_core(frame: pl.DataFrame, k: int) -> pl.DataFrame:
+    """The largest part in which every user and every item has k or more rows.
+
+    Args:
+        frame: columns user and item, each pair at most once; the order of rows is kept.
+    """
+    height = -1
+    while height != frame.height:
+        height = frame.height
+        for column in ("user", "item"):
+            enough = frame.lazy().group_by(column).len().filter(pl.col("len") >= k)
+            kept = frame.lazy().join(enough, on=column, how="semi", maintain_order="left")
+            frame = kept.collect()
+    return frame
+
+
+def _steps(
+    frame: pl.DataFrame, titled: pl.DataFrame, rules: Rules
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The rules one after the other: what each is called, and what it leaves."""
+    if rules.min_rating is not None:
+        frame = frame.filter(pl.col("rating") >= rules.min_rating)
+        yield f"rated below {rules.min_rating:g}", frame
+    frame = frame.drop("rating").join(titled, on="item", how="semi", maintain_order="left")
+    yield "item without a title", frame
+    # A stable sort: equal times keep the order of the file.
+    frame = frame.sort("user", "time", maintain_order=True)
+    frame = frame.unique(["user", "item"], keep="first", maintain_order=True)
+    yield "item that the user had before", frame
+    yield f"user or item with fewer than {rules.k_core}", k_core(frame, rules.k_core)
+
+
+def _read(source: Source) -> pl.DataFrame:
+    """The interactions: user and item as codes, time and rating as numbers."""
+    numbers = [pl.col(name).cast(pl.Float64, strict=False) for name in ("time", "rating")]
+    codes = [pl.col(name).cast(pl.Categorical(pl.Categories.random())) for name in ("user", "item")]
+    frame = _collected(source, source.interactions.select(*codes, *numbers))
+    if frame.is_empty():
+        raise InputError(f"{source.files[0]}: no interactions in it")
+    values = frame.lazy().select(source.required)
+    finite = [pl.col(n).is_finite() for n in ("time", "rating") if n in source.required]
+    sound = pl.all_horizontal(pl.all().is_not_null(), *finite)
+    if not values.select(sound.all()).collect().item():
+        raise _fault(source, "a value is missing or no number")
+    if "time" not in source.required:
+        frame = frame.with_columns(time=pl.int_range(pl.len()).cast(pl.Float64))
+    return frame
+
+
+def _collected(source: Source, query: pl.LazyFrame) -> pl.DataFrame:
+    try:
+        return query.collect(engine="streaming")
+    except (PolarsError, OSError) as error:
+        raise _fault(source, str(error)) from error
+
+
+def _fault(source: Source, why: str) -> InputError:
+    files = ", ".join(map(str, source.files))
+    return source.fault() or InputError(f"cannot read {files}: {why}")
+
+
+def _counts(frame: pl.DataFrame) -> Counts:
+    users, items = (frame[name].n_unique() for name in INTERACTION[:2])
+    return Counts(frame.height, users, items)
+
+
+def _tied(frame: pl.DataFrame) -> int:
+    same = [pl.col(name) == pl.col(name).shift() for name in ("user", "time")]
+    return int(frame.select(pl.all_horizontal(same).sum()).item())
+
+
+def _names(codes: pl.Series) -> pl.DataFrame:
+    """Each code that occurs, its number and its text: item, code, name."""
+    frame = pl.DataFrame({"item": codes.unique()})
+    return frame.with_columns(
+        code=pl.col("item").to_physical(), name=pl.col("item").cast(pl.String)
+    )
+
+
+def _titles(source: Source, ids: pl.Series) -> dict[str, str]:
+    """Item id -> title, of those that have one."""
+    rows = _rows(source, ("id", "title"), ids).iter_rows()
+    return {item_id: title for item_id, raw in rows if (title := title_of(raw))}
+
+
+def _items(source: Source, ids: pl.Series) -> dict[str, Item]:
+    rows = _rows(source, ITEM, ids).sort("id").iter_rows(named=True)
+    return {row["id"]: item_of(row) for row in rows}
+
+
+def _rows(source: Source, columns: Sequence[str], ids: pl.Series) -> pl.DataFrame:
+    """These items' raw texts; of an item that comes twice the first row counts."""
+    wanted = pl.col("id").is_null() | pl.col("id").is_in(ids.implode())
+    frame = _collected(source, source.items.select(columns).filter(wanted))
+    if frame["id"].null_count():
+        raise _fault(source, "an item has no id")
+    return frame.unique("id", keep="first", maintain_order=True)
+
+
+def _sequences(frame: pl.DataFrame) -> dict[str, tuple[str, ...]]:
+    """User -> item ids in time order. The frame is sorted by user, then time."""
+    names = dict(_names(frame["item"]).select("code", "name").iter_rows())
+    codes = frame["item"].to_physical().to_numpy()
+    users = frame.group_by("user", maintain_order=True).len()
+    sequences = {}
+    begin = 0
+    for user, length in users.with_columns(pl.col("user").cast(pl.String)).iter_rows():
+        # One text an item, not one an interaction: 20 million of them would fill the memory.
+        sequences[user] = tuple(map(names.__getitem__, codes[begin : begin + length].tolist()))
+        begin += length
+    return sequences
