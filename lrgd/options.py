@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from agents.probe import RankingMode
+from evals.candidates import Strategy
 
 BundlePath = Annotated[Path, typer.Argument(help="Folder of the bundle.")]
 Out = Annotated[Path, typer.Option(help="Folder to write the bundle to.")]
@@ -13,6 +14,13 @@ RunPath = Annotated[Path, typer.Option("--run", help="Folder of the run.")]
 DEFAULT_RUN = Path("runs/default")
 Users = Annotated[int, typer.Option(min=2, help="Users to take.")]
 Candidates = Annotated[int, typer.Option(min=2, help="Size of a candidate set, target included.")]
+CandidateStrategy = Annotated[
+    Strategy,
+    typer.Option(
+        help="Who stands beside the target. uniform: any item, as in the paper. popularity: in "
+        "proportion to its interactions. hard: the nearest titles (MiniLM, some 10 ms an item)."
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all that is drawn.")]
 BaseUrl = Annotated[
     str | None,

@@ -6,11 +6,18 @@ Source: https://recbole.io/docs/user_guide/data/atomic_files.html.
 from itertools import islice
 from pathlib import Path
 
+import polars as pl
+
 from evals.readers.lines import Lines, existing, numbered, separated
 from evals.readers.source import INTERACTION, ITEM, Source, as_text, slug
 from memory.errors import InputError
 
-_INTER = {"user": "user_id", "item": "item_id", "time": "timestamp", "rating": "rating"}
+_INTER: dict[str, tuple[str, ...]] = {
+    "user": ("user_id",),
+    "item": ("item_id",),
+    "time": ("timestamp",),
+    "rating": ("rating",),
+}
 _ITEM: dict[str, tuple[str, ...]] = {
     "id": ("item_id",),
     "title": ("title", "item_title", "movie_title", "name"),
@@ -30,18 +37,24 @@ def read_recbole(path: Path) -> Source:
         InputError: a file is missing, or a header is not RecBole's or lacks user, item or title.
     """
     inter = _inter_file(path)
-    known = {ours: (name,) for ours, name in _INTER.items()}
-    interactions = _atomic(inter, known, ("user", "item"))
+    interactions = _atomic(inter, _INTER, ("user", "item"))
     items = _atomic(existing(inter.with_suffix(".item")), _ITEM, ("id", "title"))
     required = tuple(name for name in INTERACTION if name in interactions.names)
     return Source(
         name=slug("recbole", inter.stem),
         files=(inter, items.path),
         interactions=as_text(interactions.frame, interactions.names, INTERACTION),
-        items=as_text(items.frame, items.names, ITEM),
+        items=as_text(items.frame, items.names, ITEM).with_columns(_categories()),
         required=required,
         fault=lambda: interactions.fault(required) or items.fault(["id"]),
     )
+
+
+def _categories() -> pl.Expr:
+    """A sequence of tokens, with commas; `'Video Games', 'PC'` stays as it stands."""
+    raw = pl.col("categories")
+    quoted = raw.str.contains(",") | raw.str.contains(r"""^['"\[]""")
+    return pl.when(quoted).then(raw).otherwise(raw.str.replace_all(r"\s+", ","))
 
 
 def _inter_file(path: Path) -> Path:
