@@ -15,9 +15,11 @@ from polars.exceptions import PolarsError
 
 from agents.values import Item
 from evals.datasets import DataSet
-from evals.readers.source import INTERACTION, ITEM, Source
+from evals.readers.source import ITEM, Source
 from evals.texts import item_of, title_of
 from memory.errors import InputError
+
+CODED = ("user", "item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,9 @@ def clean(source: Source, rules: Rules) -> tuple[DataSet, CleaningReport]:
     """
     if rules.min_rating is not None and "rating" not in source.required:
         raise InputError(f"{source.name} has no ratings: leave --min-rating out")
-    frame = _read(source)
+    frame, users, items = _read(source)
     read = _counts(frame)
-    names = _names(frame["item"])
-    titles = _titles(source, names["name"])
-    titled = names.filter(pl.col("name").is_in(list(titles))).select("item")
+    titled = items.filter(pl.col("name").is_in(_titled(source, items["name"]).implode()))
     dropped = []
     for rule, left in _steps(frame, titled, rules):
         dropped.append(Dropped(rule, frame.height - left.height))
@@ -88,8 +88,9 @@ def clean(source: Source, rules: Rules) -> tuple[DataSet, CleaningReport]:
     if frame.is_empty():
         went = "; ".join(f"{step.interactions} {step.rule}" for step in dropped)
         raise InputError(f"{source.name}: nothing is left of {read.interactions} rows: {went}")
-    items = _items(source, _names(frame["item"])["name"])
-    return DataSet(source.name, items, _sequences(frame)), report
+    items = items.join(frame, on="item", how="semi")
+    found = _items(source, items["name"])
+    return DataSet(source.name, found, _sequences(frame, users, items)), report
 
 
 def k_core(frame: pl.DataFrame, k: int) -> pl.DataFrame:
@@ -101,10 +102,8 @@ def k_core(frame: pl.DataFrame, k: int) -> pl.DataFrame:
     height = -1
     while height != frame.height:
         height = frame.height
-        for column in ("user", "item"):
-            enough = frame.lazy().group_by(column).len().filter(pl.col("len") >= k)
-            kept = frame.lazy().join(enough, on=column, how="semi", maintain_order="left")
-            frame = kept.collect()
+        for column in CODED:
+            frame = frame.filter(pl.len().over(column) >= k)
     return frame
 
 
@@ -117,15 +116,17 @@ def _steps(
         yield f"rated below {rules.min_rating:g}", frame
     frame = frame.drop("rating").join(titled, on="item", how="semi", maintain_order="left")
     yield "item without a title", frame
-    # A stable sort: equal times keep the order of the file.
-    frame = frame.sort("user", "time", maintain_order=True)
-    frame = frame.unique(["user", "item"], keep="first", maintain_order=True)
+    # Stable sorts: equal times keep the order of the file. Two of one column each are twice as
+    # fast as one of both, and one number for a pair is found again with a third of the memory.
+    frame = frame.sort("time", maintain_order=True).sort("user", maintain_order=True)
+    pair = pl.col("user").cast(pl.UInt64) * 2**32 + pl.col("item")
+    frame = frame.filter(pair.is_first_distinct())
     yield "item that the user had before", frame
     yield f"user or item with fewer than {rules.k_core}", k_core(frame, rules.k_core)
 
 
-def _read(source: Source) -> pl.DataFrame:
-    """The interactions: user and item as codes, time and rating as numbers."""
+def _read(source: Source) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """The interactions, all numbers; and the texts behind the users' and the items' numbers."""
     numbers = [pl.col(name).cast(pl.Float64, strict=False) for name in ("time", "rating")]
     codes = [pl.col(name).cast(pl.Categorical(pl.Categories.random())) for name in ("user", "item")]
     frame = _collected(source, source.interactions.select(*codes, *numbers))
@@ -138,7 +139,9 @@ def _read(source: Source) -> pl.DataFrame:
         raise _fault(source, "a value is missing or no number")
     if "time" not in source.required:
         frame = frame.with_columns(time=pl.int_range(pl.len()).cast(pl.Float64))
-    return frame
+    users, items = (_texts(frame[name]) for name in CODED)
+    # Numbers are sorted and grouped many times faster than the texts behind them.
+    return frame.with_columns(pl.col(CODED).to_physical()), users, items
 
 
 def _collected(source: Source, query: pl.LazyFrame) -> pl.DataFrame:
@@ -154,7 +157,7 @@ def _fault(source: Source, why: str) -> InputError:
 
 
 def _counts(frame: pl.DataFrame) -> Counts:
-    users, items = (frame[name].n_unique() for name in INTERACTION[:2])
+    users, items = (frame[name].n_unique() for name in CODED)
     return Counts(frame.height, users, items)
 
 
@@ -163,18 +166,16 @@ def _tied(frame: pl.DataFrame) -> int:
     return int(frame.select(pl.all_horizontal(same).sum()).item())
 
 
-def _names(codes: pl.Series) -> pl.DataFrame:
-    """Each code that occurs, its number and its text: item, code, name."""
-    frame = pl.DataFrame({"item": codes.unique()})
-    return frame.with_columns(
-        code=pl.col("item").to_physical(), name=pl.col("item").cast(pl.String)
-    )
+def _texts(codes: pl.Series) -> pl.DataFrame:
+    """Each code that occurs, under the column's own name, and its text under `name`."""
+    codes = codes.unique()
+    return pl.DataFrame([codes.to_physical(), codes.cast(pl.String).alias("name")])
 
 
-def _titles(source: Source, ids: pl.Series) -> dict[str, str]:
-    """Item id -> title, of those that have one."""
+def _titled(source: Source, ids: pl.Series) -> pl.Series:
+    """The ids of items that have a title."""
     rows = _rows(source, ("id", "title"), ids).iter_rows()
-    return {item_id: title for item_id, raw in rows if (title := title_of(raw))}
+    return pl.Series([item_id for item_id, raw in rows if title_of(raw)], dtype=pl.String)
 
 
 def _items(source: Source, ids: pl.Series) -> dict[str, Item]:
@@ -191,15 +192,18 @@ def _rows(source: Source, columns: Sequence[str], ids: pl.Series) -> pl.DataFram
     return frame.unique("id", keep="first", maintain_order=True)
 
 
-def _sequences(frame: pl.DataFrame) -> dict[str, tuple[str, ...]]:
+def _sequences(
+    frame: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame
+) -> dict[str, tuple[str, ...]]:
     """User -> item ids in time order. The frame is sorted by user, then time."""
-    names = dict(_names(frame["item"]).select("code", "name").iter_rows())
-    codes = frame["item"].to_physical().to_numpy()
-    users = frame.group_by("user", maintain_order=True).len()
+    # One text an item, not one an interaction: 20 million of them would fill the memory.
+    names = dict(items.iter_rows())
+    codes = frame["item"].to_numpy()
+    lengths = frame.group_by("user", maintain_order=True).len()
+    named = lengths.join(users, on="user", maintain_order="left")
     sequences = {}
     begin = 0
-    for user, length in users.with_columns(pl.col("user").cast(pl.String)).iter_rows():
-        # One text an item, not one an interaction: 20 million of them would fill the memory.
+    for user, length in named.select("name", "len").iter_rows():
         sequences[user] = tuple(map(names.__getitem__, codes[begin : begin + length].tolist()))
         begin += length
     return sequences

@@ -89,7 +89,9 @@ def test_times_are_numbers_not_texts() -> None:
 
 def test_an_item_that_comes_twice_has_its_first_title() -> None:
     small = source([("u", "a", "1", None)], {"a": "first"})
-    twice = pl.LazyFrame([("a", "second", None, None, None)], dict.fromkeys(ITEM, pl.String()), orient="row")
+    twice = pl.LazyFrame(
+        [("a", "second", None, None, None)], dict.fromkeys(ITEM, pl.String()), orient="row"
+    )
     again = Source(**{**vars(small), "items": pl.concat([small.items, twice])})
     assert clean(again, Rules(1))[0].items["a"].title == "first"
 
