@@ -1,6 +1,7 @@
 """`lrgd data`: data sets and frozen bundles."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -51,16 +52,17 @@ def prepare(
 ) -> None:
     """Freeze a bundle from a data set's files, and say what was dropped and why."""
     found, origin = read_data(source, path, k_core=k_core, min_rating=min_rating)
-    bundle = freeze(
-        found,
-        users=users,
-        candidates=candidates,
-        history=history,
-        seed=seed,
-        strategy=strategy,
-        embed=_embed_for(strategy, len(found.items)),
-        origin=origin,
-    )
+    with _embedding(strategy, len(found.items)) as embed:
+        bundle = freeze(
+            found,
+            users=users,
+            candidates=candidates,
+            history=history,
+            seed=seed,
+            strategy=strategy,
+            embed=embed,
+            origin=origin,
+        )
     bundle.save(out)
     printer().print(bundle_summary(bundle))
 
@@ -75,15 +77,16 @@ def sample(
 ) -> None:
     """Freeze a bundle from the generated sample world."""
     world = sample_world()
-    bundle = freeze(
-        world,
-        users=users,
-        candidates=candidates,
-        history=20,
-        seed=seed,
-        strategy=strategy,
-        embed=_embed_for(strategy, len(world.items)),
-    )
+    with _embedding(strategy, len(world.items)) as embed:
+        bundle = freeze(
+            world,
+            users=users,
+            candidates=candidates,
+            history=20,
+            seed=seed,
+            strategy=strategy,
+            embed=embed,
+        )
     bundle.save(out)
     printer().print(bundle_summary(bundle))
 
@@ -111,18 +114,19 @@ def export_bundle(
         print(file)
 
 
-def _embed_for(strategy: Strategy, titles: int) -> Embed | None:
+@contextmanager
+def _embedding(strategy: Strategy, titles: int) -> Iterator[Embed | None]:
     """The embedding of titles, if the strategy needs one, with a progress bar on standard error."""
     if strategy != "hard":
-        return None
+        yield None
+        return
     embed = load_minilm()
-    bar = Progress(console=Console(stderr=True))
-    task = bar.add_task("embedding titles", total=titles)
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("embedding titles", total=titles)
 
-    def embed_block(texts: Sequence[str]) -> NDArray[np.float32]:
-        with bar:
+        def embed_block(texts: Sequence[str]) -> NDArray[np.float32]:
             rows = embed(texts)
             bar.advance(task, len(texts))
-        return rows
+            return rows
 
-    return embed_block
+        yield embed_block
