@@ -20,16 +20,13 @@ import numpy as np
 import polars as pl
 
 PREPARE = """
-import resource, sys, time
+import atexit
+import time
+import lrgd.commands
 from lrgd.cli import main
-import lrgd.data_commands
 begin = time.perf_counter()
-main_error = None
-try:
-    main()
-finally:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    print(f"{time.perf_counter() - begin} {peak}", file=sys.stderr)
+atexit.register(lambda: print(time.perf_counter() - begin))
+main()
 """
 
 
@@ -76,10 +73,10 @@ def prepare(folder: Path) -> dict[str, float]:
     command = ["data", "prepare", "--source", "amazon-2018", "--path", folder, "--out", out]
     begin = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", PREPARE, *map(str, command)], check=True, stderr=subprocess.PIPE
+        [sys.executable, "-c", PREPARE, *map(str, command)], check=True, stdout=subprocess.PIPE
     )
     wall = time.perf_counter() - begin
-    work, _ = map(float, done.stderr.split()[-2:])
+    work = float(done.stdout.split()[-1])
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024**2
     return {"command_s": round(wall, 2), "work_s": round(work, 2), "peak_gb": round(peak, 2)}
 

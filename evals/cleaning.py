@@ -132,16 +132,20 @@ def _read(source: Source) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     frame = _collected(source, source.interactions.select(*codes, *numbers))
     if frame.is_empty():
         raise InputError(f"{source.files[0]}: no interactions in it")
-    values = frame.lazy().select(source.required)
-    finite = [pl.col(n).is_finite() for n in ("time", "rating") if n in source.required]
-    sound = pl.all_horizontal(pl.all().is_not_null(), *finite)
-    if not values.select(sound.all()).collect().item():
+    if not _sound(frame.select(source.required)):
         raise _fault(source, "a value is missing or no number")
     if "time" not in source.required:
         frame = frame.with_columns(time=pl.int_range(pl.len()).cast(pl.Float64))
     users, items = (_texts(frame[name]) for name in CODED)
     # Numbers are sorted and grouped many times faster than the texts behind them.
     return frame.with_columns(pl.col(CODED).to_physical()), users, items
+
+
+def _sound(values: pl.DataFrame) -> bool:
+    """Whether no value is missing and every number is finite."""
+    numbers = values.select(pl.col(pl.Float64))
+    finite = numbers.select(pl.all().is_finite().all()).row(0) if numbers.width else ()
+    return all(finite) and not any(values.null_count().row(0))
 
 
 def _collected(source: Source, query: pl.LazyFrame) -> pl.DataFrame:

@@ -6,8 +6,6 @@ its sequential models train and rank on the same users. Each folder has a README
 
 import csv
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -15,6 +13,7 @@ from typing import Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from evals.bundle import Bundle, BundleUser, FrozenTask
+from evals.folders import whole_folder
 from memory.errors import InputError
 
 Target = Literal["recbole", "csv"]
@@ -34,45 +33,31 @@ def export(bundle: Bundle, to: Target, folder: Path) -> list[Path]:
     """
     if folder.exists():
         raise InputError(f"{folder} is there already: delete it or name another --out")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    try:
+    with whole_folder(folder) as draft:
         EXPORTERS[to](bundle, draft, folder.name)
-        draft.chmod(0o755)
-        draft.replace(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return sorted(folder.iterdir())
 
 
 def _to_csv(bundle: Bundle, folder: Path, name: str) -> None:
-    header = ["item_id", "title", "brand", "categories", "description"]
-    _write_csv(
-        folder / "items.csv",
-        header,
-        (
-            (i.id, i.title, i.brand, json.dumps(i.categories, ensure_ascii=False), i.description)
-            for i in bundle.items.values()
-        ),
+    items: Iterable[Row] = (
+        (i.id, i.title, i.brand, json.dumps(i.categories, ensure_ascii=False), i.description)
+        for i in bundle.items.values()
     )
-    _write_csv(
-        folder / "histories.csv",
-        ["user_id", "split", "position", "item_id"],
-        (
-            (user.user_id, split, position, item)
-            for user, split, task in _tasks(bundle)
-            for position, item in enumerate(task.history)
-        ),
+    histories: Iterable[Row] = (
+        (user.user_id, split, position, item)
+        for user, split, task in _tasks(bundle)
+        for position, item in enumerate(task.history)
     )
-    _write_csv(
-        folder / "candidates.csv",
-        ["user_id", "split", "position", "item_id", "is_target"],
-        (
-            (user.user_id, split, position, item, int(item == task.target))
-            for user, split, task in _tasks(bundle)
-            for position, item in enumerate(task.candidates)
-        ),
+    candidates: Iterable[Row] = (
+        (user.user_id, split, position, item, int(item == task.target))
+        for user, split, task in _tasks(bundle)
+        for position, item in enumerate(task.candidates)
     )
+    about = ["item_id", "title", "brand", "categories", "description"]
+    place = ["user_id", "split", "position", "item_id"]
+    _write_csv(folder / "items.csv", about, items)
+    _write_csv(folder / "histories.csv", place, histories)
+    _write_csv(folder / "candidates.csv", [*place, "is_target"], candidates)
     _write_text(folder / "README.md", "export_csv.md", bundle, name)
 
 
