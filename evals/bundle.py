@@ -6,9 +6,6 @@ hold the content. Every method ranks the same bundle.
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -16,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agents.values import Item, RankingTask
+from evals.folders import whole_folder
 from memory.errors import InputError
 
 FORMAT = 1
@@ -102,18 +100,12 @@ class Bundle:
             ):
                 raise InputError(f"{folder} holds something else: delete it or name another --out")
             return
-        folder.parent.mkdir(parents=True, exist_ok=True)
         # Whole or not at all: a bundle is read by its hash, half a one would be refused for ever.
-        draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-        try:
+        with whole_folder(folder) as draft:
             manifest = {**self._about(), "sha256": self.sha256}
             (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
             for name, text in self._content().items():
                 (draft / name).write_text(text, "utf-8", newline="\n")
-            draft.chmod(0o755)
-            os.replace(draft, folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
 
     def _about(self) -> dict[str, Any]:
         return {

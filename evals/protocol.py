@@ -1,16 +1,20 @@
 """The evaluation protocol: leave-one-out tasks with sampled candidates, frozen into a bundle.
 
 The last item of a user's sequence is the test target, the second-last the validation target; the
-history is what came before, the last 20. Candidates are the target and uniform draws from items
-that the user never touched, shuffled. Source: LRGD (arXiv 2504.04386), section 4.
+history is what came before, the last 20. Candidates are the target and items that the user never
+touched, by default drawn uniformly (evals/candidates.py), shuffled. Source: LRGD (arXiv
+2504.04386), section 4.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from agents.values import Item
 from evals.bundle import Bundle, BundleUser, FrozenTask
+from evals.candidates import Negatives, Strategy, negatives
 from evals.datasets import DataSet
-from evals.draws import distinct, generator, shuffled
+from evals.draws import generator, shuffled
+from memory.embeddings import Embed
 from memory.errors import InputError
 
 MIN_SEQUENCE = 3
@@ -25,6 +29,9 @@ def freeze(
     history: int,
     seed: int,
     validation_folds: int = 1,
+    strategy: Strategy = "uniform",
+    embed: Embed | None = None,
+    origin: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """Sample users and freeze their tasks.
 
@@ -35,6 +42,9 @@ def freeze(
         seed: with the data, decides everything.
         validation_folds: validation tasks a user, as far as the sequence reaches: their targets
             are the last interactions before the test target.
+        strategy: how negatives are chosen.
+        embed: of titles, for the strategy "hard".
+        origin: where the data came from and what was dropped, for the manifest.
 
     Raises:
         InputError: too few items or no user with a long enough sequence.
@@ -43,10 +53,9 @@ def freeze(
     if not long_enough:
         raise InputError(f"{data.name}: no user with {MIN_SEQUENCE} or more interactions")
     sampled = shuffled(generator(seed, "users"), long_enough)[:users]
-    catalogue = sorted(data.items)
+    draw = negatives(strategy, data, embed)
     frozen = [
-        _freeze_user(data, u, catalogue, candidates, history, seed, validation_folds)
-        for u in sampled
+        _freeze_user(data, u, draw, candidates, history, seed, validation_folds) for u in sampled
     ]
     return Bundle(
         name=data.name,
@@ -54,10 +63,11 @@ def freeze(
             "seed": seed,
             "candidates": candidates,
             "history": history,
-            "strategy": "uniform",
+            "strategy": strategy,
             "users_of": len(long_enough),
             "users_too_short": len(data.sequences) - len(long_enough),
             **({"validation_folds": validation_folds} if validation_folds > 1 else {}),
+            **(origin or {}),
         },
         items=_items_of(data, frozen),
         users={user.user_id: user for user in frozen},
@@ -67,7 +77,7 @@ def freeze(
 def _freeze_user(
     data: DataSet,
     user_id: str,
-    catalogue: Sequence[str],
+    draw: Negatives,
     candidates: int,
     history: int,
     seed: int,
@@ -80,11 +90,11 @@ def _freeze_user(
         rng = generator(seed, user_id, split)
         target = sequence[target_at]
         try:
-            negatives = distinct(rng, catalogue, candidates - 1, lambda i: i not in touched)
+            others = draw(rng, candidates - 1, target, touched)
         except ValueError as error:
             raise InputError(f"{data.name}, user {user_id}: candidates: {error}") from error
         past = sequence[:target_at][-history:]
-        return FrozenTask(past, tuple(shuffled(rng, [target, *negatives])), target)
+        return FrozenTask(past, tuple(shuffled(rng, [target, *others])), target)
 
     profile = data.profiles.get(user_id, "")
     last = len(sequence) - 1

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from agents.probe import RankingMode
+from evals.candidates import Strategy
 
 BundlePath = Annotated[Path, typer.Argument(help="Folder of the bundle.")]
 Out = Annotated[Path, typer.Option(help="Folder to write the bundle to.")]
@@ -19,6 +20,13 @@ Folds = Annotated[
         "--validation-folds",
         min=1,
         help="Validation tasks a user; Effect_D is the mean over them.",
+    ),
+]
+CandidateStrategy = Annotated[
+    Strategy,
+    typer.Option(
+        help="Who stands beside the target. uniform: any item, as in the paper. popularity: in "
+        "proportion to its interactions. hard: the nearest titles (MiniLM, some 10 ms an item)."
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all that is drawn.")]

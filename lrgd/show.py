@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from statistics import fmean
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
@@ -25,12 +26,14 @@ from memory import Demonstration
 
 
 def bundle_summary(bundle: Bundle) -> RenderableType:
-    """Counts, how it was made, and its hash."""
+    """Counts, how it was made, what was dropped before, and its hash."""
     table = Table(show_header=False, box=None)
     rows = {"bundle": bundle.name, "users": len(bundle.users), "items": len(bundle.items)}
-    for key, value in {**rows, **bundle.made_by, "sha256 (checked)": bundle.sha256}.items():
-        table.add_row(key.replace("_", " "), str(value))
-    return table
+    made_by = dict(bundle.made_by)
+    cleaning = made_by.pop("cleaning", None)
+    for key, value in {**rows, **made_by, "sha256 (checked)": bundle.sha256}.items():
+        table.add_row(key.replace("_", " "), Text(str(value)))
+    return Group(_cleaning_table(cleaning), table) if cleaning else table
 
 
 def task_view(task: RankingTask, split: str) -> RenderableType:
@@ -171,6 +174,23 @@ def telling(records: Sequence[UserRecord]) -> UserRecord:
         return perturbed, (chosen.effect - first.effect) if chosen and first else 0.0
 
     return max(records, key=interest)
+
+
+def _cleaning_table(cleaning: dict[str, Any]) -> Table:
+    """What was read, what was dropped and why, what is kept: `CleaningReport.as_dict`."""
+    table = Table(box=None)
+    for name in ("", "interactions", "users", "items"):
+        table.add_column(name, justify="right" if name else "left")
+    read, kept = (
+        [f"{cleaning[name][what]:,}" for what in ("interactions", "users", "items")]
+        for name in ("read", "kept")
+    )
+    table.add_row("read", *read)
+    for rule, count in cleaning["dropped"].items():
+        table.add_row(f"dropped: {rule}", f"{count:,}")
+    table.add_row("kept", *kept)
+    table.add_row("  at the very time of the one before", f"{cleaning['tied']:,}")
+    return table
 
 
 def _path_table(record: UserRecord, path: PathState) -> Table:
