@@ -31,7 +31,6 @@ from serving.pocket.layout import (
     embed,
     row,
     span,
-    turned,
     unit,
 )
 from serving.pocket.layout import Layout as D
@@ -107,7 +106,7 @@ def _readable() -> Tensor:
     scales = torch.zeros(D.width)
     scales[D.word] = scales[D.option] = GAIN / SCALE
     scales[CLASSES] = GAIN / SCALE
-    scales[D.banned] *= 12.0
+    scales[D.banned] *= 3.0
     return scales
 
 
@@ -134,7 +133,7 @@ def _region(head: Head) -> None:
 
 def _classes(mlp: Mlp) -> None:
     """What each kind of request wants of an answer."""
-    off = {D.line: OFF, D.opener: OFF, D.link: OFF, D.label: OFF, D.banned: OFF}
+    off = {D.line: OFF, D.opener: OFF, D.link: OFF, D.label: OFF, D.banned: 4 * OFF}
     for mode, wanted in (
         (D.lettering, {**off, D.label: 2.0}),
         (D.listing, {**off, D.line: -2.0, D.label: -40.0}),
@@ -159,9 +158,7 @@ def _section(head: Head) -> None:
 
 def _number(head: Head, mlp: Mlp) -> None:
     """Counts options and lines; content learns which it is part of, a marker which it ends."""
-    head.bias(
-        row({D.counted: 64.0, D.options: 64.0, D.ballast: -128.0 / BALLAST, D.begin: 128.0})
-    )
+    head.bias(row({D.counted: 64.0, D.options: 64.0, D.ballast: -128.0 / BALLAST, D.begin: 128.0}))
     head.bias(row({D.begin: log(BASE)}))
     counter(head, D.count)
     every = codes(MAX_OPTIONS + MAX_LINES + 4)
@@ -205,9 +202,7 @@ def _average(head: Head, circuit: Circuit) -> None:
     """The marker after an option attends to all of its tokens alike."""
     head.compare(span(D.segment), span(D.segment), SURE)
     head.bias(row({D.begin: SURE + log(circuit.brevity), D.counted: -200.0}))
-    head.bias(
-        row({D.begin: 400.0}), query=row({D.ballast: 1 / BALLAST, D.counted: -1.0})
-    )
+    head.bias(row({D.begin: 400.0}), query=row({D.ballast: 1 / BALLAST, D.counted: -1.0}))
     head.move(unit(D.matched), LOUD * unit(D.average).T)
     head.move(span(D.word), span(D.word).T)
 

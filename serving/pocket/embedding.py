@@ -3,6 +3,7 @@
 Word directions are all-MiniLM-L6-v2's static word embeddings (Apache-2.0).
 """
 
+from functools import cache
 from math import log
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from agents import prompts
 from serving.pocket import tokenizer as t
-from serving.pocket.layout import BALLAST, MAX_LINES, MAX_OPTIONS, NUMBER_AXES, OPTION_AXES, codes
+from serving.pocket.layout import BALLAST, MAX_LINES, NUMBER_AXES, OPTION_AXES, codes
 from serving.pocket.layout import Layout as D
 
 
@@ -47,6 +48,17 @@ def word_directions() -> Tensor:
     return torch.cat(
         [head / head.norm(dim=1, keepdim=True), tail / (2 * tail.norm(dim=1, keepdim=True))], 1
     )
+
+
+def word_rarity(word: str) -> float:
+    """From 0 (the most frequent words) to 1 (the rarest, and all unknown ones)."""
+    every = _ranks()
+    return log(max(every.get(word, len(every)), 2)) / log(len(every))
+
+
+@cache
+def _ranks() -> dict[str, int]:
+    return {piece: n for n, piece in enumerate(t.minilm_vocabulary())}
 
 
 def _words(rows: Tensor, vocabulary: dict[str, int], exponent: float) -> None:

@@ -5,7 +5,7 @@ everywhere: what is written is read back unchanged, and the ballast serves as th
 Llama's layers lack.
 """
 
-from math import sqrt
+from math import exp, log, sqrt
 
 import torch
 from torch import Tensor
@@ -215,7 +215,8 @@ class Mlp:
         A broken line with a bend at each n, the steeper the closer they lie.
         """
         n = torch.arange(len(write) + 1)
-        at = HEIGHT * BASE / (BASE + n)
+        read = float(torch.tensor(1 / SCALE).half()) * SCALE
+        at = HEIGHT * read * BASE / (BASE + n)
         gap = (at[:-1] - at[1:])[:, None]
         flat = torch.zeros(1, write.shape[1])
         slopes = torch.cat([flat, (write[1:] - write[:-1]) / gap[:-1], flat])
@@ -226,7 +227,15 @@ class Mlp:
             self.unit(gate, (slopes[i + 1] - slopes[i]) / steep)
 
 
-BASE, HEIGHT = 16.0, 8.0
+def _stored(strength: float) -> float:
+    """What half-precision weights make of a strength."""
+    product = strength * sqrt(HEAD_DIM) / SCALE**2
+    factor = 2.0 ** round(torch.tensor(product).log2().item() / 2)
+    return float(torch.tensor(product / factor).half()) * factor * SCALE**2 / sqrt(HEAD_DIM)
+
+
+BASE = exp(_stored(log(16.0)))
+HEIGHT = 8.0
 """A head that gives the first token the weight of 16 others and moves HEIGHT from it counts."""
 
 

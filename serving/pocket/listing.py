@@ -6,7 +6,20 @@ chooses among the rest (layer 7), and copies the chosen title's token at the nex
 goes on to the next number where the title has ended (layer 8).
 """
 
-from serving.pocket.layout import BALLAST, MAX_LINES, MAX_OPTIONS, NUMBER_AXES, OPTION_AXES, Head, Mlp, embed, row, span, turned, unit
+from serving.pocket.layout import (
+    BALLAST,
+    MAX_LINES,
+    MAX_OPTIONS,
+    NUMBER_AXES,
+    OPTION_AXES,
+    Head,
+    Mlp,
+    embed,
+    row,
+    span,
+    turned,
+    unit,
+)
 from serving.pocket.layout import Layout as D
 
 KNOWN = 16.0
@@ -31,11 +44,11 @@ def _square(mlp: Mlp) -> None:
 
 def _last_line(head: Head) -> None:
     """Logit: minus half the squared distance of the sums of words, up to a constant."""
-    near = 4_000.0
+    near = 2_000.0
     head.compare(span(D.match), span(D.match), near)
     head.bias(row({D.square: -near / 2, D.counted: 4 * near, D.number: -8 * near}))
     head.bias(row({D.begin: 20 * near}), query=row({D.ballast: 1 / BALLAST, D.number: -1.0}))
-    head.bias(row({D.begin: 40 * near}), query=row({NUMBER_AXES.start: 1.0}))
+    head.bias(row({D.begin: 20 * near}), query=row({NUMBER_AXES.start: 1.0}))
     head.move(span(OPTION_AXES), KNOWN * span(OPTION_AXES).T)
 
 
@@ -50,9 +63,9 @@ def _choose(head: Head) -> None:
     best = 10_000.0
     listing = row({D.listing: 1.0})
     head.bias(row({D.average: best, D.index: 8.0 * MAX_OPTIONS}), query=listing)
-    ends = {D.options: 8 * best, D.counted: 8 * best, D.number: -20 * best}
+    ends = {D.options: 4 * best, D.counted: 4 * best, D.number: -4 * best}
     head.bias(row(ends), query=listing)
-    head.compare(span(OPTION_AXES), span(OPTION_AXES), -4.25 * best)
+    head.compare(span(OPTION_AXES), span(OPTION_AXES), -4.0 * best)
     head.move(span(D.segment), span(D.pointer).T)
 
 
