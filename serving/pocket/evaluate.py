@@ -92,7 +92,7 @@ def minilm_ranks(tasks: Sequence[RankingTask]) -> list[float]:
     for task in tasks:
         wanted = torch.stack([at[i.title] for i in task.history[-3:]]).mean(0)
         scores = torch.stack([at[i.title] for i in task.candidates]) @ wanted
-        target = scores[[c.id for c in task.candidates].index(task.target_id)]
+        target = scores[[c.id for c in task.candidates].index(str(task.target_id))]
         ranks.append(1.0 + int((scores > target).sum()))
     return ranks
 
