@@ -88,7 +88,7 @@ def optimize(
     ] = DEFAULTS.prompt_order,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Try 8 users, print what the run would need, stop.")
+        bool, typer.Option("--dry-run", help="Try 25 users, print what the run would need, stop.")
     ] = False,
     base_url: BaseUrl = None,
     model: Model = None,

@@ -130,7 +130,9 @@ async def optimize(run: Run, bench: Workbench) -> None:
             )
 
 
-PILOT_USERS = 8
+PILOT_USERS = 25
+"""Calls of a user vary by a third or more (a path that succeeds rests): the mean of 25 is within
+15 % nine times out of ten."""
 
 
 @dataclass(frozen=True, slots=True)
