@@ -1,6 +1,6 @@
 """Every prompt of the project, as functions from values to text.
 
-The pocket model is trained on these very functions, so training and use cannot drift apart.
+The pocket model is built around these very functions, so building and use cannot drift apart.
 Order of the parts: what is shared comes first, so that a server's prefix cache can serve it: the
 instruction X_T with the regularisation D_reg (all users), the history (all calls for a user), then
 the demonstrations X_D with the perturbation D_per, then the candidates (LRGD, arXiv 2504.04386,
