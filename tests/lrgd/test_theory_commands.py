@@ -122,7 +122,9 @@ def test_equivalence_of_the_pocket_model(lrgd: Any, tmp_path: Path) -> None:
     assert code == 0, err
     numbers = json.loads(out)
     assert numbers["model"] == "pocket"
-    assert numbers["exactness"][0]["logits"] < 1e-5
+    # Logits of 44 from weights of up to 61,440: float32's seven digits end here. tests/theory holds
+    # models of usual weights to 1e-5.
+    assert numbers["exactness"][0]["logits"] < 1e-3
     assert numbers["exactness"][1]["logits"] < 1e-9
     assert [row["same_tokens"] for row in numbers["exactness"]] == [2, 2]
 
