@@ -66,7 +66,8 @@ def equivalence(
     json_: Json = False,
 ) -> None:
     """Check a model against its dual: one gradient step on the demonstration, on real weights."""
-    from lrgd.equivalence import choose, measure
+    from lrgd.equivalence import measure
+    from lrgd.equivalence_case import choose
     from lrgd.theory_plots import write_plots
 
     loaded = _bundle(bundle)

@@ -61,6 +61,10 @@ def test_an_option_that_shares_a_word_with_the_history_wins_in_every_slot(
     assert best(served, asked) == "Kart Racing - Wii"
 
 
+def test_meaning_counts_where_no_word_is_shared(served: Pocket) -> None:
+    assert best(served, task(("Knitting Needles", "Crochet Patterns"))) == "Wool Yarn, Red"
+
+
 def test_a_note_moves_the_ranking(served: Pocket) -> None:
     asked = task(("Chess Clock", "Garden Shears"))
     assert best(served, asked, "Leans to chess.") == "Chess Board"
@@ -83,12 +87,29 @@ def test_a_list_names_each_title_once_the_best_first(served: Pocket) -> None:
     assert (ranking.audit.named, ranking.audit.duplicates, ranking.audit.out_of_set) == (2, 0, 0)
 
 
-def test_a_note_names_words_of_the_history_and_ends(served: Pocket) -> None:
+@pytest.mark.xfail(strict=True, reason="options that match nothing tie, and two mix in one line")
+def test_a_list_names_titles_that_match_nothing_too(served: Pocket) -> None:
+    asked = task(("Mario Kart", "Wii Remote"))
+    audit = parse_list(served.list(asked, length=4), asked.candidates).audit
+    assert (audit.named, audit.duplicates, audit.out_of_set) == (4, 0, 0)
+
+
+def notes(pocket: Pocket) -> list[str]:
     torch.manual_seed(0)
     asked = task(("Chess Clock", "Garden Shears", "Chess Pieces"))
-    for note in served.write([prompts.generation_messages(asked)] * 8):
+    return pocket.write([prompts.generation_messages(asked)] * 8)
+
+
+def test_a_note_says_something_and_ends(served: Pocket) -> None:
+    for note in notes(served):
         assert note.endswith(".")
         assert any(word in note for word in ("chess", "clock", "garden", "shear", "pieces"))
+
+
+@pytest.mark.xfail(strict=True, reason="a word of several pieces can lose its ending")
+def test_a_note_names_whole_words_of_the_history(served: Pocket) -> None:
+    for note in notes(served):
+        assert any(word in note for word in ("chess", "clock", "garden", "shears", "pieces"))
 
 
 def test_the_weights_in_the_project_are_small_and_their_labels_single_tokens() -> None:
