@@ -11,9 +11,10 @@ from agents.listwise import parse_list
 from agents.prompts import Attempt
 from agents.values import Item, RankingTask
 from serving.pocket import MODEL_DIR
-from serving.pocket.export import load
+from serving.pocket.construction import construct
+from serving.pocket.export import load, save
 from serving.pocket.inference import Pocket
-from serving.pocket.tokenizer import LABELS, SECTIONS
+from serving.pocket.tokenizer import LABELS, SECTIONS, build_tokenizer
 
 TITLES = ("Wool Yarn, Red", "Kart Racing - Wii", "Chess Board", "Garden Hose", "USB Cable")
 
@@ -119,3 +120,17 @@ def test_the_weights_in_the_project_are_small_and_their_labels_single_tokens() -
     assert decision["labels"]["choice"] == list(LABELS)
     ids = tokenizer(list(LABELS), add_special_tokens=False)["input_ids"]
     assert all(len(row) == 1 for row in ids)
+
+
+@torch.no_grad()
+def test_the_weights_in_the_project_rank_like_what_the_code_builds(
+    served: Pocket, tmp_path: Path
+) -> None:
+    tokenizer = build_tokenizer()
+    save(construct(tokenizer), tokenizer, tmp_path / "weights")
+    row = served.ranking_ids(task(("Chess Clock", "Garden Shears")))
+    built = load(tmp_path / "weights")
+    # Half precision keeps 11 bits; the largest logit here is 44.
+    torch.testing.assert_close(
+        built.label_logits([row]), served.label_logits([row]), rtol=0, atol=0.1
+    )
