@@ -99,4 +99,4 @@ def _differing(a: RunHeader, b: RunHeader) -> dict[str, tuple[str, str]]:
 
 def _settings(header: RunHeader) -> dict[str, str]:
     own = header.model_dump(exclude={"bundle", "users", "settings"})
-    return {key: str(value) for key, value in {**own, **header.settings.model_dump()}.items()}
+    return {key: str(value) for key, value in {**header.settings.model_dump(), **own}.items()}

@@ -131,35 +131,30 @@ def test_a_run_from_optimize_to_recommend(saved: Path, tmp_path: Path) -> None:
     assert ("shopper-001" in users) == ("demonstration of: own" in recommended.stdout)
 
 
-def test_a_suite_goes_on_where_it_was_and_runs_are_compared(tmp_path: Path) -> None:
+def test_a_suite_goes_on_where_it_was_and_its_run_is_compared(tmp_path: Path) -> None:
     suite = tmp_path / "s.yaml"
     data = "{source: sample, users: 5, candidates: 8}"
     methods = "methods: m = 1, no perturbation\nseeds: 2\n"
     suite.write_text(
         f"name: s\nabout: s\ndata: {data}\nusers: 3\nsettings: {{paths: 2, rounds: 2}}\n{methods}"
     )
-    runs = []
-    for name in ("a", "b"):
-        with LoopbackModel() as server:
-            command = ["suite", "run", suite, "--out", tmp_path / name, *endpoint(server)]
-            made = lrgd(*command, "--ranking", "decision")
-            assert made.returncode == 0, made.stderr
-            asked = len(server.requests)
-            assert lrgd(*command, "--ranking", "decision").stdout == made.stdout
-            assert len(server.requests) == asked
-        runs.append(tmp_path / name / "run")
-        rows = (runs[-1] / "report" / "quality.md").read_text()
-        assert "LRGD, m = 1" in rows
-        assert "sd of seeds" in rows
-        variants = {f.name for f in (runs[-1] / "variants").iterdir()}
-        later = {"seed=2025", "paths=1,seed=2025", "perturbation=False,seed=2025"}
-        assert variants == {"paths=1", "perturbation=False", *later}
-    same = lrgd("report", "compare", *runs)
-    assert same.returncode == 0, same.stderr
-    assert "+0.0000 [+0.0000, +0.0000]" in same.stdout
-    told = json.loads(lrgd("report", "compare", *runs, "--json").stdout)
-    assert told["users"] == 3
-    assert_refused(lrgd("report", "compare", runs[0], tmp_path), "no run at")
+    with LoopbackModel() as server:
+        command = ["suite", "run", suite, "--out", tmp_path, *endpoint(server)]
+        made = lrgd(*command, "--ranking", "decision")
+        assert made.returncode == 0, made.stderr
+        asked = len(server.requests)
+        assert lrgd(*command, "--ranking", "decision").stdout == made.stdout
+        assert len(server.requests) == asked
+    run = tmp_path / "run"
+    rows = (run / "report" / "quality.md").read_text()
+    assert "LRGD, m = 1" in rows
+    assert "sd of seeds" in rows
+    variants = {f.name for f in (run / "variants").iterdir()}
+    later = {"seed=2025", "paths=1,seed=2025", "perturbation=False,seed=2025"}
+    assert variants == {"paths=1", "perturbation=False", *later}
+    shown = lrgd("report", "compare", run, run)
+    assert "+0.0000 [+0.0000, +0.0000]" in shown.stdout, shown.stderr
+    assert_refused(lrgd("report", "compare", run, tmp_path), "no run at")
 
 
 def test_a_suite_with_a_mistake_is_named(tmp_path: Path) -> None:
