@@ -18,6 +18,8 @@ from evals.stories import perturbed_first
 from graphs import LoopSettings
 from graphs.recommendation import RecommendationState
 from lrgd import runs, theory_commands
+from lrgd.case_commands import cases
+from lrgd.chat import chat
 from lrgd.data_commands import data, sample
 from lrgd.evaluation_commands import evaluate, report, suite, tell
 from lrgd.jobs import with_workbench
@@ -61,6 +63,8 @@ app.command()(evaluate)
 app.command()(doctor)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
 app.add_typer(theory_commands.app)
+app.command()(chat)
+app.add_typer(cases, name="cases")
 
 DEFAULTS = LoopSettings()
 
