@@ -2,8 +2,9 @@
 
 Layer 1 tells each token its region and section; layer 2 numbers the options and has each token
 look before the options for words like itself; layer 3 does so once more in the note alone; in
-layer 4 the marker after an option averages what its words matched, which layer 5 puts on the
-option's axis; layer 6 carries the axes to the answer. A sink at the first token says "none".
+layer 4 the marker after an option averages what its words matched, the more where the note has
+them too, which layer 5 puts on the option's axis; layer 6 carries the axes to the answer. A sink
+at the first token says "none".
 `listing` and `writer` are the circuits of written lists and notes.
 """
 
@@ -58,7 +59,9 @@ class Circuit:
     brevity: float = 6.0
     """Tokens added to an option's length, so that few words alone are no merit."""
     note: float = 1.0
-    """Weight of a word's match in the note, beside one in the history."""
+    """What a note adds at most to an option's score, as a part of that score."""
+    enough: float = 0.15
+    """Mean match with the note from which all of that is added."""
     loudness: float = 40.0
     """Logit of an option whose words all matched, against one where none did."""
 
@@ -84,10 +87,12 @@ def construct(
     _region(heads[0][0])
     _section(heads[0][1])
     _number(heads[1][0], mlps[1])
-    _match(heads[1][1], circuit, {D.options: -60.0}, circuit.sink)
-    _match(heads[2][0], circuit, {D.note: 60.0, D.marker: -120.0}, 60.0 + circuit.sink)
+    _match(heads[1][1], circuit, {D.options: -60.0}, circuit.sink, D.matched)
+    noted = {D.note: 60.0, D.marker: -120.0, D.symbol: -120.0}
+    _match(heads[2][0], circuit, noted, 180.0 + circuit.sink, D.noted)
     _place(heads[2][1], mlps[2])
     _average(heads[3][0], circuit)
+    _sharpen(mlps[3], circuit)
     _score(mlps[4])
     _classes(mlps[6])
     add_listing(heads, mlps)
@@ -179,11 +184,12 @@ def _number(head: Head, mlp: Mlp) -> None:
             mlp.unit(row(both), write)
 
 
-def _match(head: Head, circuit: Circuit, where: dict[int, float], sink: float) -> None:
+def _match(
+    head: Head, circuit: Circuit, where: dict[int, float], sink: float, found: int
+) -> None:
     head.compare(span(D.match), span(D.match), circuit.sharpness)
     head.bias(row({D.begin: sink, **where}))
-    weight = circuit.note if D.note in where else 1.0
-    head.move(unit(D.rarity), weight * unit(D.matched).T)
+    head.move(unit(D.rarity), unit(found).T)
 
 
 def _place(head: Head, mlp: Mlp) -> None:
@@ -203,8 +209,18 @@ def _average(head: Head, circuit: Circuit) -> None:
     head.compare(span(D.segment), span(D.segment), SURE)
     head.bias(row({D.begin: SURE + log(circuit.brevity), D.counted: -200.0}))
     head.bias(row({D.begin: 400.0}), query=row({D.ballast: 1 / BALLAST, D.counted: -1.0}))
-    head.move(unit(D.matched), LOUD * unit(D.average).T)
+    head.move(unit(D.matched, D.noted), LOUD * unit(D.average, D.noted).T)
     head.move(span(D.word), span(D.word).T)
+
+
+def _sharpen(mlp: Mlp, circuit: Circuit) -> None:
+    """Multiplies the average of an option by 1 + note · min(match with the note / enough, 1)."""
+    steep = 64.0
+    full = LOUD * circuit.enough
+    more = row({D.average: circuit.note / full / steep})
+    average = row({D.average: 1.0})
+    mlp.unit(row({D.noted: steep}), more, up=average)
+    mlp.unit(row({D.noted: steep, D.ballast: -steep * full / BALLAST}), -more, up=average)
 
 
 LOUD = 4.0

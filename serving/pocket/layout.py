@@ -38,8 +38,10 @@ class Layout:
     """Code of a token's place within it."""
     pointer: slice = slice(176, 192)
     """In an answer: the segment code of the option that is being written."""
-    previous: slice = slice(144, 192)
-    """Before the options: the previous word, where the three codes above are not needed."""
+    previous: slice = slice(132, 192)
+    """Before the options: the previous word, where codes and line numbers are not needed."""
+    theme: slice = slice(144, 192)
+    """At a note's phrases: the mean of the history's words, weighted by their worth."""
     ballast: int = 192
     begin: int = 193
     rarity: int = 194
@@ -99,6 +101,8 @@ class Layout:
     last: int = 223
     other: int = 224
     profile: int = 225
+    noted: int = 225
+    """While ranking, which does without `profile`: rarity of the note's words that matched."""
     title: int = 226
     index: int = 227
     """The option's place among the options, `MAX_OPTIONS` a whole."""
