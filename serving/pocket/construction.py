@@ -54,6 +54,8 @@ class Circuit:
     """Logit of an equal word; a similar one gets its cosine's part."""
     sink: float = 10.0
     """Logit of "no match"."""
+    once: float = 14.0
+    """The same for a word that recurs in the history, so high that each time counts."""
     rarity: float = 4.0
     """Exponent of the rarity weight (log of the frequency rank, scaled to 1)."""
     brevity: float = 6.0
@@ -89,6 +91,7 @@ def construct(
     _number(heads[1][0], mlps[1])
     _match(heads[1][1], circuit, {D.options: -60.0}, circuit.sink, D.matched)
     noted = {D.note: 60.0, D.marker: -120.0, D.symbol: -120.0}
+    _recur(heads[2][0], circuit)
     _match(heads[2][0], circuit, noted, 180.0 + circuit.sink, D.noted)
     _place(heads[2][1], mlps[2])
     _average(heads[3][0], circuit)
@@ -153,7 +156,7 @@ def _section(head: Head) -> None:
     head.bias(row({D.marker: 2000.0}))
     far = -200.0 * torch.log1p(torch.arange(3000.0) / 20)
     head.by_distance(far, row({D.ballast: 1 / BALLAST}), row({D.marker: 1.0}))
-    flags = (D.index, D.note, D.worked, D.last, D.other, D.profile, D.title)
+    flags = (D.index, D.note, D.worked, D.last, D.other, D.noted, D.title)
     head.move(unit(*flags), unit(*flags).T)
     head.move(span(OPTION_AXES), -span(OPTION_AXES).T)
     head.move(unit(D.label), 8.0 * unit(D.end).T)
@@ -184,12 +187,16 @@ def _number(head: Head, mlp: Mlp) -> None:
             mlp.unit(row(both), write)
 
 
-def _match(
-    head: Head, circuit: Circuit, where: dict[int, float], sink: float, found: int
-) -> None:
-    head.compare(span(D.match), span(D.match), circuit.sharpness)
+def _match(head: Head, circuit: Circuit, where: dict[int, float], sink: float, found: int) -> None:
     head.bias(row({D.begin: sink, **where}))
+    head.compare(span(D.match), span(D.match), circuit.sharpness)
     head.move(unit(D.rarity), unit(found).T)
+
+
+def _recur(head: Head, circuit: Circuit) -> None:
+    """In the history the note's head looks for the same word before, and a single one is little."""
+    history = row({D.title: 1.0, D.options: -1.0, D.counted: -2.0})
+    head.bias(row({D.begin: circuit.once - 60.0 - circuit.sink}), query=history)
 
 
 def _place(head: Head, mlp: Mlp) -> None:
@@ -223,7 +230,7 @@ def _sharpen(mlp: Mlp, circuit: Circuit) -> None:
     mlp.unit(row({D.noted: steep, D.ballast: -steep * full / BALLAST}), -more, up=average)
 
 
-LOUD = 4.0
+LOUD = 16.0
 """What an average is written with."""
 RAISE = 4.0
 """An option's axis is 1 + RAISE · its average."""
@@ -241,7 +248,7 @@ def _answer(head: Head, mlp: Mlp, circuit: Circuit) -> None:
     heavy as 200 options, keeps scores from depending on how many there are. The head is that of
     `listing`, which copies axes as well."""
     lettering = row({D.lettering: 1.0})
-    head.bias(row({D.counted: 60.0, D.title: -60.0, D.begin: log(200.0) - 30.0}), query=lettering)
+    head.bias(row({D.counted: 60.0, D.options: 60.0, D.begin: log(200.0) + 30.0}), query=lettering)
     amount = circuit.loudness * (200.0 + 50.0) / (GAIN * RAISE)
     for axis in range(OPTION_AXES.start, OPTION_AXES.stop):
         mlp.unit(16.0 * lettering, row({axis: amount / 16.0}), up=row({axis: 1.0}))

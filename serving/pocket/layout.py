@@ -48,7 +48,7 @@ class Layout:
     continuation: int = 195
     """1 for pieces that continue a word."""
     symbol: int = 196
-    """1 for whatever is not a word."""
+    """1 for whatever is not a word, and for the most common words: no note names them."""
     region: int = 197
     """A region marker's place in the order of regions."""
     marker: int = 198
@@ -100,9 +100,9 @@ class Layout:
     worked: int = 222
     last: int = 223
     other: int = 224
-    profile: int = 225
     noted: int = 225
-    """While ranking, which does without `profile`: rarity of the note's words that matched."""
+    """Rarity of the note's words that a word matched; in the history, of the same word so far,
+    the higher the more often it came."""
     title: int = 226
     index: int = 227
     """The option's place among the options, `MAX_OPTIONS` a whole."""
@@ -168,7 +168,11 @@ class Head:
         self.key[free] = strength / abs(strength) * product / factor * key
 
     def bias(self, key: Tensor, query: Tensor | None = None) -> None:
-        """Logit += (query x)·(key y), for rows of shape (width,); a query of 1 if none."""
+        """Logit += (query x)·(key y), for rows of shape (width,); a query of 1 if none.
+
+        Two biases that share a plane mix where it turns: large ones come before what is compared,
+        on planes that hardly do.
+        """
         one = row({Layout.ballast: 1 / BALLAST}) if query is None else query
         self.compare(one[None], key[None] / key.abs().max(), float(key.abs().max()))
 

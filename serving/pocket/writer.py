@@ -8,6 +8,7 @@ How much recency counts depends on the opening phrase, and that is drawn.
 """
 
 from dataclasses import dataclass
+from math import log
 
 import torch
 
@@ -23,22 +24,22 @@ NEVER = {D.continuation: -60.0, D.symbol: -60.0, D.noting: -200.0, D.marker: -60
 class Writer:
     """What makes a word worth saying, as logits; a word's occurrences add up."""
 
-    rarity: float = 4.0
+    rarity: float = 1.0
+    recurrence: float = 16.0
     recency: float = 0.04
     """For each token of distance."""
     latest: float = 2.0
     """Factor of recency after an opener of the latest purchases, above 1."""
     steady: float = 0.4
     """The same after an opener of the recurring ones."""
-    theme: float = 24.0
+    theme: float = 16.0
     """Given to words by their cosine to the theme."""
     worked: float = 4.0
     other: float = 1.0
-    profile: float = 1.0
     last: float = -1.0
-    said: float = 40.0
+    said: float = 20.0
     """Taken from words like those said, by their cosine."""
-    boldness: float = 3.0
+    boldness: float = 5.0
     """Output of a word that has all of the attention."""
 
 
@@ -54,10 +55,10 @@ def add_writer(heads: list[list[Head]], mlps: list[Mlp], writer: Writer) -> None
 
 
 def _said(head: Head) -> None:
-    """In a note: the mean of its words so far."""
-    head.bias(row({D.noting: 60.0, D.asks: -60.0, D.marker: -200.0, D.begin: 55.0}))
+    """In a note: the sum of its words so far, since the sink outweighs them all."""
+    head.bias(row({D.noting: 60.0, D.asks: -60.0, D.marker: -200.0, D.begin: 60.0 + log(32.0)}))
     head.bias(row({D.begin: 100.0}), query=row({**ONE, D.noting: -1.0}))
-    head.move(span(D.match), span(D.option).T)
+    head.move(span(D.match), 34.0 * span(D.option).T)
 
 
 def _previous(head: Head) -> None:
@@ -71,7 +72,7 @@ def _previous(head: Head) -> None:
 def _theme(head: Head, writer: Writer) -> None:
     """After a phrase of a note: the mean of the words worth saying. The head is that of
     `listing` and of choices, whose keys it must outbid."""
-    worth = {D.rarity: writer.rarity, D.begin: -1000.0}
+    worth = {D.rarity: writer.rarity, D.noted: writer.recurrence, D.begin: -1000.0}
     head.bias(row({**worth, **{k: 2 * v for k, v in NEVER.items()}}), query=row({D.asks: 1.0}))
     _recency(head, writer)
     head.move(span(D.match)[: len(span(D.theme))], span(D.theme).T)
@@ -89,13 +90,15 @@ def _phrase(head: Head) -> None:
     head.by_distance(far, row(ONE), row({D.asks: 1.0}))
     head.bias(row({D.begin: 9000.0}), query=row({**ONE, D.noting: -1.0}))
     head.move(unit(D.asks), 3.05 * unit(D.first).T)
-    head.move(unit(D.first), row({D.first: -3.05, D.second: 2.9})[:, None])
+    head.move(unit(D.first), row({D.first: -3.05, D.second: 3.05})[:, None])
     head.move(unit(D.second), -3.05 * unit(D.first).T)
 
 
 def _grammar(mlp: Mlp) -> None:
     """In a note: after a phrase nothing but a word, after the full stop the end."""
     mlp.unit(row({D.asks: 16.0}), row({D.first: -0.5, D.second: -0.5, D.link: -0.5}))
+    # Word endings are like the full stop, which would follow them always.
+    mlp.unit(row({D.continuation: 16.0}), row({D.first: 0.025, D.second: 0.025}))
     both = row({D.stop: 16.0, D.noting: 16.0, D.ballast: -16.0 / BALLAST})
     mlp.unit(both, row({D.end: 1.0}))
 
@@ -103,9 +106,9 @@ def _grammar(mlp: Mlp) -> None:
 def _complete(head: Head) -> None:
     """In a note: the piece that continues the current word, if it has one."""
     same = 160.0
-    head.compare(span(D.match)[:60], span(D.previous), same)
     head.bias(row({D.continuation: same, D.noting: -4 * same, D.begin: 1.75 * same}))
     head.bias(row({D.begin: 4 * same}), query=row({**ONE, D.noting: -1.0}))
+    head.compare(span(D.match)[:60], span(D.previous), same)
     head.move(span(D.word), 4.0 * span(D.word).T)
     # Else the full stop would win over pieces that are like it.
     head.move(unit(D.continuation), -3.0 * unit(D.link).T)
@@ -114,16 +117,13 @@ def _complete(head: Head) -> None:
 def _choose(head: Head, writer: Writer) -> None:
     """After a phrase of a note: a word. After a word: a phrase."""
     asks = row({D.asks: 1.0})
-    wanted = -span(D.option)
-    wanted[: len(span(D.theme))] += writer.theme / writer.said * span(D.theme)
-    head.compare(wanted, span(D.match), writer.said)
     head.bias(
         row(
             {
                 D.rarity: writer.rarity,
+                D.noted: writer.recurrence,
                 D.worked: writer.worked,
                 D.other: writer.other,
-                D.profile: writer.profile,
                 D.last: writer.last,
                 D.begin: -200.0,
             }
@@ -132,6 +132,9 @@ def _choose(head: Head, writer: Writer) -> None:
     )
     head.bias(row({**NEVER, D.begin: 100.0}))
     head.bias(row({D.begin: 5000.0}), query=row({**ONE, D.noting: -1.0}))
+    wanted = -span(D.option)
+    wanted[: len(span(D.theme))] += writer.theme / writer.said * span(D.theme)
+    head.compare(wanted, span(D.match), writer.said)
     _recency(head, writer)
     head.move(span(D.word), writer.boldness * span(D.word).T)
     head.move(unit(D.begin), 3.0 * unit(D.link).T)
