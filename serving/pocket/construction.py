@@ -1,10 +1,10 @@
 """The ranking circuit, built by hand: options are ranked by the words that they share.
 
 Layer 1 tells each token its region and section; layer 2 numbers the options and has each token
-look before the options for words like itself; layer 3 does so once more in the note alone; in
-layer 4 the marker after an option averages what its words matched, the more where the note has
-them too, which layer 5 puts on the option's axis; layer 6 carries the axes to the answer. A sink
-at the first token says "none".
+look before the options for words like itself; layer 3 does so once more in the note alone, and
+in the history counts how often a word came; in layer 4 the marker after an option averages what
+its words matched, the more where the note has them too, which layer 5 puts on the option's axis;
+layer 6 carries the axes to the answer. A sink at the first token says "none".
 `listing` and `writer` are the circuits of written lists and notes.
 """
 

@@ -170,8 +170,7 @@ class Head:
     def bias(self, key: Tensor, query: Tensor | None = None) -> None:
         """Logit += (query x)·(key y), for rows of shape (width,); a query of 1 if none.
 
-        Two biases that share a plane mix where it turns: large ones come before what is compared,
-        on planes that hardly do.
+        Two in one plane mix where it turns: large ones come first, on planes that hardly do.
         """
         one = row({Layout.ballast: 1 / BALLAST}) if query is None else query
         self.compare(one[None], key[None] / key.abs().max(), float(key.abs().max()))

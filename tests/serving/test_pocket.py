@@ -73,6 +73,15 @@ def test_a_note_moves_the_ranking(served: Pocket) -> None:
 
 
 @torch.no_grad()
+def test_a_note_of_common_words_moves_little(served: Pocket) -> None:
+    asked = task(("Chess Clock", "Garden Shears"))
+    texts = (None, "It is for them.", "It is chess for them.")
+    rows = [served.ranking_ids(asked, text) for text in texts]
+    none, common, chess = (served.label_logits([row])[0, : len(TITLES)] for row in rows)
+    assert (common - none).abs().max() < (chess - none).abs().max() / 4
+
+
+@torch.no_grad()
 def test_the_likeliest_token_of_an_answer_is_a_label_that_was_offered(served: Pocket) -> None:
     ids = served.ranking_ids(task(("Chess Clock",)))
     logits = served.model(input_ids=torch.tensor([ids])).logits[0, -1]
@@ -109,6 +118,11 @@ def test_a_note_says_something_and_ends(served: Pocket) -> None:
 def test_a_note_names_whole_words_of_the_history(served: Pocket) -> None:
     for note in notes(served):
         assert any(word in note for word in ("chess", "clock", "garden", "shears", "pieces"))
+
+
+def test_a_note_names_first_what_recurs(served: Pocket) -> None:
+    first = [note.removesuffix(".").split(",")[0] for note in notes(served)]
+    assert sum(text.endswith("chess") for text in first) > len(first) / 2
 
 
 def test_the_weights_in_the_project_are_small_and_their_labels_single_tokens() -> None:
