@@ -11,9 +11,11 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from graphs.session.words import visible
+
 ATTRIBUTES = ("bold", "dim", "italic", "underline", "strike", "reverse")
-# gr.HTML's values pass through a template.
-TEMPLATE_MARKS = str.maketrans({"$": "&#36;", "{": "&#123;", "}": "&#125;"})
+# gr.HTML reads its values as templates.
+_TEMPLATE_MARKS = str.maketrans({"$": "&#36;", "{": "&#123;", "}": "&#125;"})
 _console = Console(color_system="truecolor", width=200)
 
 
@@ -48,9 +50,9 @@ def inline(text: Text) -> str:
 
 
 def plain(text: str) -> str:
-    """A text from outside, escaped, with its control and direction marks made visible."""
-    seen = "".join(c if c in "\n\t" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
-    return escape(seen).translate(TEMPLATE_MARKS)
+    """A text from outside, escaped, its control characters made visible; lines stay lines."""
+    seen = "\n".join(visible(line) for line in text.split("\n"))
+    return escape(seen).translate(_TEMPLATE_MARKS)
 
 
 def _classes(style: Style) -> str:
