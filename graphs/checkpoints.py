@@ -12,6 +12,8 @@ from agents.endpoint import Usage
 from agents.generator import Draft
 from agents.guard import Judgement
 from agents.values import Item, Ranking, RankingAudit, RankingTask
+from graphs.session.state import Turn
+from graphs.session.views import Ranked
 from graphs.state import PathState, Trial
 from memory import Demonstration
 
@@ -21,10 +23,12 @@ VALUES = (
     Item,
     Judgement,
     PathState,
+    Ranked,
     Ranking,
     RankingAudit,
     RankingTask,
     Trial,
+    Turn,
     Usage,
 )
 """The only classes that a checkpoint may bring back to life."""

@@ -121,6 +121,12 @@ class LoopNodes:
         Highest Effect_D; ties go to the one that holds up over shuffled candidates, then to the
         later one.
         """
+        update, effective = await self.choice(state)
+        await self.memory.remember(*effective)
+        return update
+
+    async def choice(self, state: LoopState) -> tuple[dict[str, Any], list[Demonstration]]:
+        """What `choose` writes to the state, and what it puts into memory."""
         found = [d for p in state["paths"].values() for d in p.demonstrations]
         best = max((d.effect for d in found), default=0.0)
         tied = {d.text: d for d in sorted(found, key=_when) if d.effect == best}
@@ -131,8 +137,9 @@ class LoopNodes:
         chosen = replace(chosen, chosen=True) if chosen else None
         worst = self.settings.effective_rank
         effective = {d.id: d for p in state["paths"].values() for d in p.effective(worst)}
-        await self.memory.remember(*(effective | ({chosen.id: chosen} if chosen else {})).values())
-        return {"chosen": chosen, "usage": usage, "stopped_by": self._stop(state)}
+        kept = effective | ({chosen.id: chosen} if chosen else {})
+        update = {"chosen": chosen, "usage": usage, "stopped_by": self._stop(state)}
+        return update, list(kept.values())
 
     def _judge(
         self, path: PathState, paths: dict[int, PathState], round_: int, task: RankingTask

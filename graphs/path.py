@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import RetryPolicy
@@ -24,6 +24,14 @@ from memory.errors import EndpointUnavailable
 RETRY = RetryPolicy(max_attempts=3, retry_on=EndpointUnavailable)
 
 
+class Told(TypedDict):
+    """What a path's generator is told beside the task."""
+
+    last: Attempt | None
+    effective: list[Attempt]
+    perturbation: str | None
+
+
 @dataclass(frozen=True)
 class PathNodes:
     """The three actors of a path, over their dependencies."""
@@ -35,20 +43,35 @@ class PathNodes:
     async def generate(self, state: PathTurn) -> dict[str, Any]:
         """Write a demonstration from the path's own experience, and D_per where injected."""
         path, s = state["path"], self.settings
-        # The earliest one: what is shown must lie before every target that it is judged by.
-        task = state["tasks"][-1]
-        last = path.demonstrations[-1] if path.demonstrations else None
-        known = [*path.effective(s.effective_rank), *state["remembered"]]
-        shown = tuple(d for d in best_first(known) if last is None or d.id != last.id)[: s.recalled]
+        task, shown = self.task_shown(state), self.recalled(state)
         draft = await self.generator.write(
             task,
             seed=call_seed(s.seed, task.user_id, path.index, state["round"]),
-            last=_attempt(last, task) if last else None,
-            effective=[_attempt(d, task) for d in shown],
-            perturbation=path.perturbation.text if path.perturbation else None,
             targets=[t.target for t in state["tasks"] if t.target],
+            **self.told(state),
         )
         return {"draft": draft, "recalled": shown, "usage": draft.usage}
+
+    def task_shown(self, state: PathTurn) -> RankingTask:
+        """The earliest task: what is shown must lie before every target that it is judged by."""
+        return state["tasks"][-1]
+
+    def recalled(self, state: PathTurn) -> tuple[Demonstration, ...]:
+        """The path's effective demonstrations that its generator is shown, best first."""
+        path, s = state["path"], self.settings
+        last = path.demonstrations[-1] if path.demonstrations else None
+        known = [*path.effective(s.effective_rank), *state["remembered"]]
+        return tuple(d for d in best_first(known) if last is None or d.id != last.id)[: s.recalled]
+
+    def told(self, state: PathTurn) -> Told:
+        """What the generator is told beside the task; `generation_messages` takes the same."""
+        path, task = state["path"], self.task_shown(state)
+        last = path.demonstrations[-1] if path.demonstrations else None
+        return {
+            "last": _attempt(last, task) if last else None,
+            "effective": [_attempt(d, task) for d in self.recalled(state)],
+            "perturbation": path.perturbation.text if path.perturbation else None,
+        }
 
     async def recommend(self, state: PathTurn) -> dict[str, Any]:
         """Rank each task's candidates with the demonstration in the prompt."""

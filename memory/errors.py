@@ -4,6 +4,7 @@
     ├── InputError       a file, a bundle, a run folder or a name that cannot be used
     ├── EndpointError    the model server refused, or answered what it should not
     │   └── EndpointUnavailable   no answer, or "later": worth another attempt
+    ├── SessionConflict  another face of the same session is at work, or has gone on
     ├── BudgetSpent      the command may make no further model call
     └── WeightsError     model weights that are missing or not the expected ones
 
@@ -25,6 +26,10 @@ class EndpointError(LrgdError):
 
 class EndpointUnavailable(EndpointError):
     """The model server gave no answer, or said "later": worth another attempt."""
+
+
+class SessionConflict(LrgdError):
+    """Another face of the same session is at work, or has gone on: look, then try again."""
 
 
 class BudgetSpent(LrgdError):

@@ -1,0 +1,156 @@
+"""The exact text of the calls behind a session, and what a prefix cache could share of it."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from agents.heats import ChoiceRanker, heats_of
+from agents.prompts import (
+    GENERATION_INSTRUCTION,
+    GENERATION_REQUEST,
+    LETTERS,
+    RANKING_INSTRUCTION,
+    RANKING_QUESTION,
+    choice_prompt,
+    generation_messages,
+    listwise_prompt,
+    option_names,
+    ranking_state,
+)
+from agents.recommender import ListwiseRanker, Ranker, ShuffledRanker
+from agents.values import Item
+from graphs.session.ranking import CountTokens, Tools
+from graphs.session.state import SessionState, Turn, settings_of, turn_of, turn_state
+from graphs.session.views import PromptPart, PromptView
+from memory.errors import InputError
+
+Call = Literal["recommender", "generator"]
+Messages = list[tuple[str, str]]
+
+_BEGINNINGS = {
+    GENERATION_INSTRUCTION: "instruction",
+    RANKING_INSTRUCTION: "instruction",
+    "About the shopper:": "profile",
+    "Bought so far": "history",
+    "Note on the shopper:": "demonstration",
+    "A note that worked": "demonstrations",
+    "The last note": "demonstrations",
+    "A note from another": "demonstrations",
+    "Question:": "question and candidates",
+    "Items:": "candidates",
+    GENERATION_REQUEST: "request",
+}
+"""What a paragraph begins with -> what it is. Titles cannot begin one: their whitespace is folded,
+and they stand behind dashes or letters."""
+
+
+def prompt_view(tools: Tools, state: SessionState, call: Call, path: int | None) -> PromptView:
+    """The latest call of this kind, on a path or for what is in hand; before the first, the
+    call that would be made."""
+    messages = _messages(tools, state, call, path)
+    before, earlier = _before(tools, state, call, path)
+    first = messages[0][1]
+    common = _shared(first, earlier[0][1]) if earlier else ""
+    count = tools.count_tokens or len
+    return PromptView(
+        call=call,
+        path=path,
+        messages=tuple(messages),
+        parts=tuple(_parts(first, tools.count_tokens)),
+        shared=count(common) if common else 0,
+        total=count(first),
+        unit="tokens" if tools.count_tokens else "characters",
+        shared_with=before,
+    )
+
+
+def ranking_messages(ranker: Ranker, state: str, candidates: Sequence[Item]) -> Messages:
+    """What a ranker asks, one message a question: the heats of a first round, not the final."""
+    if isinstance(ranker, ShuffledRanker):
+        return ranking_messages(ranker.ranker, state, candidates)
+    names = list(option_names(candidates))
+    if isinstance(ranker, ListwiseRanker):
+        length = min(ranker.length, len(names))
+        return [("user", listwise_prompt(state, names, length, as_json=ranker.as_json))]
+    limit = ranker.limit if isinstance(ranker, ChoiceRanker) else len(names)
+    return [("user", _question(state, heat)) for heat in heats_of(names, limit)]
+
+
+def _question(state: str, names: Sequence[str]) -> str:
+    if len(names) <= len(LETTERS):
+        return choice_prompt(state, names)
+    options = "\n".join(f"- {name}" for name in names)
+    return f"{state}\n\nQuestion: {RANKING_QUESTION}\n{options}"
+
+
+def _messages(tools: Tools, state: SessionState, call: Call, path: int | None) -> Messages:
+    if call == "recommender" and path is None:
+        hand = state.get("in_hand")
+        return _ranking(tools, state, hand.text if hand else "")
+    turn = _turn(state, path)
+    if call == "generator":
+        return _generation(tools, state, turn)
+    return _ranking(tools, state, turn.draft.text if turn.draft else "")
+
+
+def _turn(state: SessionState, path: int | None) -> Turn:
+    known = state.get("turns", {})
+    if path is None:
+        path = state.get("latest") or 0
+    if not 0 <= path < settings_of(state).paths:
+        raise InputError(f"no path {path}: this session has 0 to {settings_of(state).paths - 1}")
+    if path not in known and "remembered" not in state:
+        return turn_of({**state, "remembered": []}, path)
+    return known.get(path) or turn_of(state, path)
+
+
+def _generation(tools: Tools, state: SessionState, turn: Turn) -> Messages:
+    nodes, s = tools.path_nodes(state), settings_of(state)
+    asked = turn_state({"remembered": [], **state}, turn)
+    messages = generation_messages(
+        nodes.task_shown(asked),
+        regularisation=s.regularisation,
+        order=s.prompt_order,
+        **nodes.told(asked),
+    )
+    return [(m["role"], m["content"]) for m in messages]
+
+
+def _ranking(tools: Tools, state: SessionState, text: str) -> Messages:
+    s, task = settings_of(state), state["task"]
+    prompt = ranking_state(
+        task, text or None, regularisation=s.regularisation, order=s.prompt_order
+    )
+    return ranking_messages(tools.ranker_of(state["choices"]), prompt, task.candidates)
+
+
+def _before(
+    tools: Tools, state: SessionState, call: Call, path: int | None
+) -> tuple[str, Messages]:
+    """The call of the same kind before this one, in words, and what it asked."""
+    turns = state.get("turns", {})
+    here = turns.get(path) if path is not None else None
+    key = (here.round, path) if here else None
+
+    def order(turn: Turn) -> tuple[int, int]:
+        return turn.round, turn.path.index
+
+    earlier = [t for t in turns.values() if t is not here and (key is None or order(t) < key)]
+    if not earlier:
+        return "", []
+    last = max(earlier, key=order)
+    words = f"{call} of path {last.path.index}, round {last.round}"
+    return words, _messages(tools, state, call, last.path.index)
+
+
+def _parts(text: str, count: CountTokens | None) -> list[PromptPart]:
+    found: list[PromptPart] = []
+    for paragraph in text.split("\n\n"):
+        name = next((n for start, n in _BEGINNINGS.items() if paragraph.startswith(start)), "text")
+        found.append(PromptPart(name, paragraph, count(paragraph) if count else None))
+    return found
+
+
+def _shared(a: str, b: str) -> str:
+    """The beginning that two texts have in common."""
+    length = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), None)
+    return a[: min(len(a), len(b)) if length is None else length]
