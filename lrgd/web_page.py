@@ -1,12 +1,17 @@
 """The page in Gradio: chat on the left, the case on the right. Nothing in it asks another host."""
 
+import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import uvicorn
 from fastapi import FastAPI
 
+from lrgd.desk import Desk
+from lrgd.web_access import Guard
 from lrgd.web_tab import Shown, Tab
 
 STYLE = Path(__file__).parent / "templates" / "page.css"
@@ -20,22 +25,29 @@ LOOK_S = 2.0
 BUTTONS = ("step", "round", "run", "reveal", "prompt", "keep", "history", "export", "help")
 
 
-def page(new_tab: Callable[[], Tab], user: str | None) -> FastAPI:
-    """The page as an ASGI application.
+async def serve(desk: Desk, user: str | None, listening: socket.socket, token: str | None) -> None:
+    """Serve the page until Ctrl-C; say where it is once it is there.
 
     Args:
-        new_tab: called for every page that is opened.
         user: whose case a page begins with, unless its address says ?user=ID.
+        listening: where to, see `lrgd.web_access.listen`.
     """
-    face = _Face(new_tab, user)
+    application = Guard(page(lambda: Tab(desk), user), token)
+    # Open pages keep a connection each: they are not waited for.
+    config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=1)
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    print(f"Page: http://{shown}:{port}/{'?token=...' if token else ''}", flush=True)
+    print("Ctrl-C ends it; sessions are kept.", file=sys.stderr)
+    await uvicorn.Server(config).serve(sockets=[listening])
+
+
+def page(new_tab: Callable[[], Tab], user: str | None) -> FastAPI:
+    """The page as an ASGI application, without a guard."""
     application = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    blocks = _Face(new_tab, user).blocks()
     return gr.mount_gradio_app(
-        application,
-        face.blocks(),
-        path="/",
-        footer_links=[],
-        theme=THEME,
-        css_paths=STYLE,
+        application, blocks, path="/", footer_links=[], theme=THEME, css_paths=STYLE
     )
 
 
@@ -49,7 +61,7 @@ class _Face:
         with gr.Blocks(title="lrgd", analytics_enabled=False, fill_width=True) as blocks:
             with gr.Row(elem_id="face"):
                 with gr.Column(scale=6, min_width=340, elem_id="chat"):
-                    log = gr.HTML(elem_id="log", autoscroll=True, apply_default_css=False)
+                    log = gr.HTML(elem_id="log", apply_default_css=False)
                     live = gr.HTML(elem_id="live", apply_default_css=False)
                     with gr.Row(elem_id="keys"):
                         buttons = [gr.Button(name.capitalize(), size="sm") for name in BUTTONS]
@@ -63,6 +75,8 @@ class _Face:
                     case = gr.HTML(elem_id="case", apply_default_css=False)
             shown = [log, live, case]
             quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None}
+            # A line typed in mid-step is answered, too.
+            quiet["trigger_mode"] = "multiple"
             blocks.load(self.opened, None, shown, **quiet)
             blocks.unload(self.closed)
             box.submit(self.sent, box, [*shown, box], **quiet)
