@@ -49,6 +49,7 @@ from lrgd.show import (
     story,
     telling,
 )
+from lrgd.web import web
 from lrgd.workbench import ModelChoice, Workbench, open_workbench, settled
 from memory.errors import InputError
 
@@ -62,6 +63,7 @@ app = typer.Typer(
 )
 app.add_typer(data, name="data")
 app.command()(doctor)
+app.command()(web)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
 app.add_typer(theory_commands.app)
 
