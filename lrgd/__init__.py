@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from agents.recommender import ListwiseRanker, Ranker, ShuffledRanker
     from agents.values import Item, Ranking, RankingTask
     from graphs import LoopSettings, build_graph, build_recommendation_graph, open_checkpoints
+    from graphs.session import Session, dispatch, open_session
+    from lrgd.desk import open_desk
     from lrgd.workbench import ModelChoice, Workbench, open_workbench
     from memory import Demonstration, DemonstrationMemory, load_minilm
     from memory.errors import LrgdError
@@ -27,6 +29,8 @@ _HOMES = {
     "agents.recommender": ("ListwiseRanker", "Ranker", "ShuffledRanker"),
     "agents.values": ("Item", "Ranking", "RankingTask"),
     "graphs": ("LoopSettings", "build_graph", "build_recommendation_graph", "open_checkpoints"),
+    "graphs.session": ("Session", "dispatch", "open_session"),
+    "lrgd.desk": ("open_desk",),
     "lrgd.workbench": ("ModelChoice", "Workbench", "open_workbench"),
     "memory": ("Demonstration", "DemonstrationMemory", "load_minilm"),
     "memory.errors": ("LrgdError",),
@@ -47,13 +51,17 @@ __all__ = [
     "Ranker",
     "Ranking",
     "RankingTask",
+    "Session",
     "ShuffledRanker",
     "SystemOne",
     "Workbench",
     "build_graph",
     "build_recommendation_graph",
+    "dispatch",
     "load_minilm",
     "open_checkpoints",
+    "open_desk",
+    "open_session",
     "open_workbench",
 ]
 

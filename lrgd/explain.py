@@ -78,22 +78,29 @@ class Explanation:
 
 
 def explain(
-    local: LocalModel, task: RankingTask, demonstration: str, prompt: RankingPrompt, item_id: str
+    local: LocalModel,
+    task: RankingTask,
+    demonstration: str,
+    prompt: RankingPrompt,
+    item_id: str,
+    rival_id: str | None = None,
 ) -> Explanation:
     """Rank a task's candidates and explain one item's place.
 
-    The rival is the best ranked other item.
+    Args:
+        rival_id: another candidate; None for the best ranked other one.
 
     Raises:
-        InputError: the item is no candidate, or the prompt does not fit the model.
+        InputError: an item is no candidate, or the prompt does not fit the model.
     """
     items = {item.id: item for item in task.candidates}
-    if item_id not in items:
-        some = ", ".join(list(items)[:5])
-        raise InputError(f"no candidate {item_id!r} in this task; some that are: {some}")
+    for wanted in (item_id, rival_id or item_id):
+        if wanted not in items:
+            some = ", ".join(list(items)[:5])
+            raise InputError(f"no candidate {wanted!r} in this task; some that are: {some}")
     state = read_prompt(local.decoder, prompt.partition.ids)
     ranking = prompt.ranking(state.logits, task.candidates)
-    rival = next(i for i in ranking.order if i != item_id)
+    rival = rival_id or next(i for i in ranking.order if i != item_id)
     target, other = prompt.labels[item_id], prompt.labels[rival]
     direct = attribute(state, prompt.partition.demonstration, target, other)
     masked = _masked(state, prompt)

@@ -1,7 +1,7 @@
 """Opens what the graphs need: the endpoint, a chat model, a ranker and the memory."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -65,6 +65,8 @@ class Workbench:
     """What was paid."""
     users_at_once: int
     """Users worth having under way: enough to keep the endpoint's connections busy."""
+    ranker_for: Callable[[RankingMode], Ranker]
+    """A ranker of another mode. Raises EndpointError where the server cannot rank so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,9 @@ async def open_workbench(
                 memory=DemonstrationMemory.at(memory, embed),
                 meter=endpoint.meter,
                 users_at_once=2 * settings.concurrency,
+                ranker_for=lambda mode: _ranker(
+                    endpoint, replace(survey, mode=mode), choice.shuffles
+                ),
             )
 
 

@@ -115,6 +115,18 @@ def completion(text: str) -> dict[str, Any]:
     }
 
 
+def events(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """A chat completion as a stream of events, a word each; what it used comes last."""
+    words = re.findall(r"\S+\s*", answer["choices"][0]["message"]["content"])
+    deltas: list[dict[str, Any]] = [{"role": "assistant"}, *({"content": w} for w in words), {}]
+    about = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "m"}
+    chunks = [
+        {"index": 0, "delta": delta, "finish_reason": None if delta else "stop"} for delta in deltas
+    ]
+    told = [{**about, "choices": [chunk]} for chunk in chunks]
+    return [*told, {**about, "choices": [], "usage": answer["usage"]}]
+
+
 class LoopbackModel:
     """`with LoopbackModel() as server:` listens on a free port and records its requests."""
 
@@ -122,6 +134,8 @@ class LoopbackModel:
         self.respond = respond
         self.requests: list[tuple[str, dict[str, Any], str]] = []
         """Path, body, Authorization header."""
+        self.break_off = False
+        """Whether a stream of events ends, connection and all, after its first word."""
 
     def __enter__(self) -> "LoopbackModel":
         owner = self
@@ -132,7 +146,11 @@ class LoopbackModel:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 owner.requests.append((self.path, body, self.headers["Authorization"]))
-                status, answer, headers = owner.respond(self.path, body)
+                asked = {k: v for k, v in body.items() if not k.startswith("stream")}
+                status, answer, headers = owner.respond(self.path, asked)
+                if body.get("stream") and status == 200:
+                    self.stream(answer)
+                    return
                 content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 self.send_response(status)
                 for name, value in {"Content-Length": str(len(content)), **headers}.items():
@@ -140,6 +158,19 @@ class LoopbackModel:
                 self.send_header("Content-Type", "application/json")
                 self.end_headers()
                 self.wfile.write(content)
+
+            def stream(self, answer: dict[str, Any]) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.send_header("Connection", "close")
+                if owner.break_off:
+                    self.send_header("Content-Length", "100000")
+                self.end_headers()
+                for event in events(answer)[: 2 if owner.break_off else None]:
+                    self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
+                if not owner.break_off:
+                    self.wfile.write(b"data: [DONE]\n\n")
+                self.close_connection = True
 
             def log_message(self, *args: Any) -> None:
                 pass

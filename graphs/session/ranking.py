@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast, get_args
 
 from langchain_core.language_models import BaseChatModel
 
 from agents.endpoint import Usage
 from agents.generator import Generator, judge
+from agents.probe import RankingMode
 from agents.prompts import ranking_state
 from agents.recommender import Ranker, ShuffledRanker
 from agents.values import Item, Ranking, RankingTask
@@ -16,12 +17,13 @@ from graphs.optimization import LoopNodes, tasks_of
 from graphs.path import PathNodes, mean_effect
 from graphs.session.state import Choices, SessionState, settings_of
 from graphs.session.views import Author, Move, Place, Ranked, WordShift
+from graphs.settings import LoopSettings
 from memory import DemonstrationMemory
 from memory.errors import InputError
 
 CountTokens = Callable[[str], int]
-Attribution = Callable[[RankingTask, Ranked, str, str, Any], Sequence[WordShift]]
-"""Task, what is ranked with, ids of item and rival, `LoopSettings` -> what each word does."""
+Attribution = Callable[[RankingTask, Ranked, str, str, LoopSettings], Sequence[WordShift]]
+"""Task, what is ranked with, ids of item and rival, settings -> what each word does."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Tools:
     model: BaseChatModel
     ranker: Ranker
     memory: DemonstrationMemory
-    rankers: Callable[[str], Ranker] | None = None
+    rankers: Callable[[RankingMode], Ranker] | None = None
     """A ranker for each mode, for /mode; None where only `ranker` is there."""
     count_tokens: CountTokens | None = None
     attribution: Attribution | None = None
@@ -47,7 +49,7 @@ class Tools:
         if choices["mode"]:
             if self.rankers is None:
                 raise InputError("this session was opened with one ranking mode only")
-            ranker = self.rankers(choices["mode"])
+            ranker = self.rankers(as_mode(choices["mode"]))
         if not choices["shuffles"]:
             return ranker
         inner = ranker.ranker if isinstance(ranker, ShuffledRanker) else ranker
@@ -157,6 +159,14 @@ def with_settings(state: SessionState, **changed: Any) -> SessionState:
 def with_choices(state: SessionState, **changed: Any) -> SessionState:
     """The state with rankings made in another way."""
     return {**state, "choices": {**state["choices"], **changed}}  # type: ignore[typeddict-item]
+
+
+def as_mode(mode: str) -> RankingMode:
+    """Raises InputError where it is no ranking mode."""
+    for known in get_args(RankingMode):
+        if mode == known:
+            return cast(RankingMode, known)
+    raise InputError(f"no ranking mode {mode!r}; there are {', '.join(get_args(RankingMode))}")
 
 
 def find_item(task: RankingTask, wanted: str) -> Item:

@@ -249,7 +249,8 @@ class WhyView:
     demonstration: str
     parts: tuple[PartEffect, ...]
     words: tuple[WordShift, ...] = ()
-    """Empty where the weights are not here."""
+    note: str = ""
+    """Why there are no words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from graphs.session.ranking import Tools, places_of, without_item
 from graphs.session.state import SessionState, settings_of
 from graphs.session.views import PartEffect, Place, Ranked, WhyView, WordShift
 from graphs.session.words import pieces, without
+from memory.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ async def explain(
         for one, (ranking, _) in zip(left_out, answers, strict=True)
     ]
     usage = sum((used for _, used in answers), Usage())
-    words = await _words(tools, state, hand, places[item.id], places[other])
-    view = WhyView(places[item.id], places[other], hand.text, tuple(effects), tuple(words))
+    words, note = await _words(tools, state, hand, places[item.id], places[other])
+    view = WhyView(places[item.id], places[other], hand.text, tuple(effects), tuple(words), note)
     return view, usage
 
 
@@ -80,14 +81,17 @@ def _advantage(ranking: Ranking, item: str, other: str) -> float | None:
 
 async def _words(
     tools: Tools, state: SessionState, hand: Ranked, item: Place, rival: Place
-) -> Sequence[WordShift]:
-    if tools.attribution is None or not hand.text:
-        return ()
-    return await asyncio.to_thread(
-        tools.attribution,
-        state["task"],
-        hand,
-        item.item_id,
-        rival.item_id,
-        settings_of(state),
-    )
+) -> tuple[Sequence[WordShift], str]:
+    """What each word does, and else why nobody can say."""
+    if not hand.text:
+        return (), ""
+    if tools.attribution is None:
+        return (), "word by word: only where the model's weights are here"
+    task, settings = state["task"], settings_of(state)
+    try:
+        found = await asyncio.to_thread(
+            tools.attribution, task, hand, item.item_id, rival.item_id, settings
+        )
+    except InputError as error:  # the rankings above hold all the same
+        return (), f"word by word: {error}"
+    return found, ""

@@ -1,0 +1,52 @@
+"""Weights beside a session: token counts, and what each word of a demonstration does (theory/).
+
+Loaded when they are first asked for: most sessions never do.
+"""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from agents.values import RankingTask
+from graphs.session.views import Ranked, WordShift
+from graphs.settings import LoopSettings
+
+if TYPE_CHECKING:
+    from lrgd.local_model import LocalModel
+
+
+class LocalWeights:
+    """A model folder; the model of the session, or token counts and words are of another."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    @cached_property
+    def _model(self) -> "LocalModel":
+        from lrgd.local_model import load_local
+
+        return load_local(self._path)
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text, without the chat template around it."""
+        return len(self._model.tokenizer.encode(text, add_special_tokens=False))
+
+    def attribution(
+        self, task: RankingTask, hand: Ranked, item: str, rival: str, settings: LoopSettings
+    ) -> list[WordShift]:
+        """What each word does for the item against the rival, asked as a typed question.
+
+        Raises:
+            InputError: no such model, or the prompt does not fit it.
+        """
+        from lrgd.explain import explain
+        from lrgd.local_model import ranking_prompt
+
+        prompt = ranking_prompt(
+            self._model,
+            task,
+            hand.text,
+            regularisation=settings.regularisation,
+            order=settings.prompt_order,
+        )
+        found = explain(self._model, task, hand.text, prompt, item, rival)
+        return [WordShift(w.word, w.effect, w.centred) for w in found.words]
