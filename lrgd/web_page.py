@@ -33,8 +33,8 @@ async def serve(desk: Desk, user: str | None, listening: socket.socket, token: s
         listening: where to, see `lrgd.web_access.listen`.
     """
     application = Guard(page(lambda: Tab(desk), user), token)
-    # Open pages keep a connection each: they are not waited for.
-    config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=1)
+    # Open pages keep a connection each: at the end they are cut off, which uvicorn calls an error.
+    config = uvicorn.Config(application, log_level="critical", timeout_graceful_shutdown=1)
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(f"Page: http://{shown}:{port}/{'?token=...' if token else ''}", flush=True)

@@ -113,7 +113,7 @@ class Visitor:
         self.page.keyboard.press("Enter")
 
     def sees(self, where: "sync_api.Locator", text: str | re.Pattern[str]) -> None:
-        sync_api.expect(where).to_contain_text(text, timeout=20_000)
+        sync_api.expect(where).to_contain_text(text, timeout=8_000)
 
     def tabs_to(self, selector: str) -> None:
         for _ in range(40):
