@@ -21,6 +21,8 @@ from evals.report import ReportFiles, numbers, verdict, worth_an_audit
 from graphs import LoopSettings
 from graphs.recommendation import RecommendationState
 from lrgd import runs, theory_commands
+from lrgd.case_commands import cases
+from lrgd.chat import chat
 from lrgd.data_commands import data, sample
 from lrgd.options import (
     DEFAULT_RUN,
@@ -66,6 +68,8 @@ app.command()(doctor)
 app.command()(web)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
 app.add_typer(theory_commands.app)
+app.command()(chat)
+app.add_typer(cases, name="cases")
 
 DEFAULTS = LoopSettings()
 

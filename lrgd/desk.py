@@ -103,18 +103,18 @@ class Desk:
             opening=self.opening,
         )
 
-    def users(self, text: str = "") -> UsersView:
+    def users(self, text: str = "", *, shown: int = USERS_SHOWN) -> UsersView:
         """Users whose id, or one of whose bought titles, has this text in it."""
         wanted, found = text.casefold(), []
         for user in self.bundle.users.values():
             titles = [self.bundle.items[i].title for i in user.validation.history]
             hits = [title for title in titles if wanted in title.casefold()]
             if hits or wanted in user.user_id.casefold():
-                shown = tuple((hits or titles)[-3:][::-1])
-                found.append(UserRow(user.user_id, len(titles), shown))
+                some = tuple((hits or titles)[-3:][::-1])
+                found.append(UserRow(user.user_id, len(titles), some))
         # The very id first: "12" is also in "1123".
         found.sort(key=lambda row: row.user_id != text)
-        return UsersView(tuple(found[:USERS_SHOWN]), max(0, len(found) - USERS_SHOWN))
+        return UsersView(tuple(found[:shown]), max(0, len(found) - shown))
 
 
 @asynccontextmanager

@@ -39,11 +39,13 @@ def case_of(state: SessionState) -> RegressionCase:
     """What is in hand, as a case: the true next item may not fall below where it stands.
 
     Raises:
-        InputError: nothing has been ranked yet.
+        InputError: nothing has been ranked yet, or the item is last: that could never fail.
     """
     hand, s, choices = state.get("in_hand"), settings_of(state), state["choices"]
     if hand is None:
         raise InputError("nothing was ranked yet: write a demonstration, or /step")
+    if hand.rank == len(state["task"].candidates):
+        raise InputError("the true next item is ranked last here: such a case could never fail")
     return RegressionCase(
         dataset=s.dataset,
         model=s.model,

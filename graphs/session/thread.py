@@ -59,10 +59,9 @@ class Thread:
         try:
             snapshot = await self._latest()
             if _id(snapshot) != self._seen:
-                self._seen = _id(snapshot)
                 raise SessionConflict(
                     "this session went on elsewhere since you last looked "
-                    f"({entry_of(snapshot).line or 'begun'}): look again, then try again"
+                    f"({entry_of(snapshot).line or 'begun'}): /show, then try again"
                 )
             yield cast(SessionState, snapshot.values)
         finally:
