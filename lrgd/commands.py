@@ -65,10 +65,10 @@ app = typer.Typer(
 )
 app.add_typer(data, name="data")
 app.command()(doctor)
-app.command()(web)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
 app.add_typer(theory_commands.app)
 app.command()(chat)
+app.command()(web)
 app.add_typer(cases, name="cases")
 
 DEFAULTS = LoopSettings()

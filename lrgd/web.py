@@ -3,15 +3,15 @@
 import asyncio
 import socket
 from contextlib import suppress
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from agents.endpoint import NO_KEY
 from evals.bundle import load_bundle
+from lrgd.chat import CHAT_RUN, Weights
 from lrgd.desk import open_desk
-from lrgd.options import BaseUrl, BundlePath, Key, Model, Ranking
+from lrgd.options import BaseUrl, BundlePath, Key, Model, Ranking, RunPath
 from lrgd.web_access import listen
 from lrgd.workbench import ModelChoice
 from memory.errors import InputError
@@ -22,9 +22,7 @@ HOST, PORT = "127.0.0.1", 7860
 def web(
     bundle: BundlePath,
     user: Annotated[str | None, typer.Option(help="User to begin with.")] = None,
-    run: Annotated[
-        Path, typer.Option("--run", help="Folder of a run, or of sessions only.")
-    ] = Path("runs/sessions"),
+    run: RunPath = CHAT_RUN,
     host: Annotated[
         str, typer.Option(help="Address to listen on; others than loopback need a --token.")
     ] = HOST,
@@ -37,8 +35,12 @@ def web(
     model: Model = None,
     api_key: Key = NO_KEY,
     ranking: Ranking = None,
+    weights: Weights = None,
 ) -> None:
-    """Debug one user's case in the browser: chat on the left, the case on the right."""
+    """The same session in the browser: chat on the left, the case on the right.
+
+    A session that was left in `lrgd chat` goes on here, and the other way round.
+    """
     try:
         from lrgd.web_page import serve
     except ModuleNotFoundError as error:
@@ -48,7 +50,7 @@ def web(
     choice = ModelChoice(base_url, model, api_key, ranking)
 
     async def opened(listening: socket.socket) -> None:
-        async with open_desk(bundle, run, choice) as desk:
+        async with open_desk(bundle, run, choice, weights=weights) as desk:
             await serve(desk, user, listening, token)
 
     # Ctrl-C is how a page is closed, no fault.

@@ -5,6 +5,7 @@ Both faces show the same renderables. Knows the few kinds that `lrgd` makes; com
 
 from html import escape
 
+from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.style import Style
@@ -31,6 +32,9 @@ def as_html(shown: RenderableType) -> str:
         return f'<div class="text">{inline(shown)}</div>'
     if isinstance(shown, Group):
         return "".join(as_html(part) for part in shown.renderables)
+    if isinstance(shown, Columns):
+        cells = "".join(f"<li>{_cell(part)}</li>" for part in shown.renderables)
+        return f'<ul class="columns">{cells}</ul>'
     if isinstance(shown, Table):
         return _table(shown)
     if isinstance(shown, Panel):

@@ -65,6 +65,7 @@ class _Face:
                     live = gr.HTML(elem_id="live", apply_default_css=False)
                     with gr.Row(elem_id="keys"):
                         buttons = [gr.Button(name.capitalize(), size="sm") for name in BUTTONS]
+                    line = gr.Textbox(visible="hidden")
                     box = gr.Textbox(
                         elem_id="box",
                         label="A demonstration in your own words, or a command: /help",
@@ -79,7 +80,9 @@ class _Face:
             quiet["trigger_mode"] = "multiple"
             blocks.load(self.opened, None, shown, **quiet)
             blocks.unload(self.closed)
-            box.submit(self.sent, box, [*shown, box], **quiet)
+            # Emptied by the browser, at once: what is typed meanwhile stays.
+            taken = box.submit(None, box, [line, box], js="(line) => [line, '']")
+            taken.then(self.sent, line, shown, **quiet)
             for name, button in zip(BUTTONS, buttons, strict=True):
                 button.click(self.presser(f"/{name}"), None, shown, **quiet)
             gr.Timer(LOOK_S).tick(self.looked, None, shown, **quiet)
@@ -93,7 +96,7 @@ class _Face:
     async def sent(self, line: str, request: gr.Request) -> AsyncIterator[tuple[str, ...]]:
         if line.strip():
             async for shown in self.tabs[str(request.session_hash)].send(line.strip()):
-                yield (*_parts(shown), "")
+                yield _parts(shown)
 
     def presser(self, line: str) -> Callable[[gr.Request], AsyncIterator[tuple[str, ...]]]:
         async def pressed(request: gr.Request) -> AsyncIterator[tuple[str, ...]]:

@@ -14,8 +14,9 @@ from typing import Any
 from graphs.session import Event, ModelText, NodeDone, NodeStarted, parse
 from graphs.session.shown import node_words
 from graphs.session.state import settings_of
+from graphs.session.views import StepsView, StepView
+from lrgd.chat_view import render
 from lrgd.desk import Desk, QuitView, SavedView, Seat
-from lrgd.session_show import renderable
 from lrgd.web_case import case_html, similarities
 from lrgd.web_html import as_html, plain
 from memory.errors import InputError, LrgdError
@@ -135,7 +136,9 @@ def _view_html(view: Any) -> str:
             return "<p>Close this page; the session is kept, and can be taken up again.</p>"
         case SavedView(files):
             return f"<ul>{''.join(map(_download, files))}</ul>"
-    return as_html(renderable(view))
+        case StepView():
+            view = StepsView((view,))
+    return as_html(render(view))
 
 
 def _download(file: Path) -> str:

@@ -1,6 +1,7 @@
 """Rich's renderables as HTML."""
 
 import pytest
+from rich.columns import Columns
 from rich.console import Group
 from rich.panel import Panel
 from rich.rule import Rule
@@ -39,6 +40,12 @@ def test_groups_and_panels_hold_others() -> None:
     assert html == (
         '<div class="text">a</div>'
         '<fieldset><legend>c</legend><div class="text">b</div></fieldset>'
+    )
+
+
+def test_columns_are_a_list() -> None:
+    assert as_html(Columns([Text("a"), Text("b")])) == (
+        '<ul class="columns"><li>a</li><li>b</li></ul>'
     )
 
 

@@ -101,7 +101,7 @@ class Visitor:
         self.page.goto(url)
         self.log = self.page.locator("#log")
         self.case = self.page.locator("#case")
-        self.sees(self.log, "/users")
+        self.sees(self.case, "round" if "user=" in url else "No user chosen yet")
 
     def _note(self, url: str) -> None:
         if urlsplit(url).scheme not in ("data", "blob"):
@@ -109,6 +109,7 @@ class Visitor:
 
     def types(self, line: str) -> None:
         """Where the focus is when the page opens: in the box."""
+        sync_api.expect(self.page.locator("#box textarea")).to_have_value("")
         self.page.keyboard.type(line)
         self.page.keyboard.press("Enter")
 
