@@ -76,7 +76,9 @@ def _table(table: Table) -> str:
         head = f"<thead><tr>{cells}</tr></thead>"
     columns = [(column.justify, list(column.cells)) for column in table.columns]
     rows = "".join(
-        "<tr>" + "".join(f'<td class="{j}">{_cell(cells[n])}</td>' for j, cells in columns) + "</tr>"
+        "<tr>"
+        + "".join(f'<td class="{j}">{_cell(cells[n])}</td>' for j, cells in columns)
+        + "</tr>"
         for n in range(table.row_count)
     )
     return f'<div class="scroll"><table>{title}{head}<tbody>{rows}</tbody></table></div>'

@@ -16,9 +16,7 @@ from lrgd.web_tab import Shown, Tab
 
 STYLE = Path(__file__).parent / "templates" / "page.css"
 # System fonts: Gradio's themes name fonts of another host.
-THEME = gr.themes.Default(
-    font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
-)
+THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
 LOOK_S = 2.0
 """Seconds between two looks at what other faces did."""
 
@@ -46,9 +44,10 @@ def page(new_tab: Callable[[], Tab], user: str | None) -> FastAPI:
     """The page as an ASGI application, without a guard."""
     application = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     blocks = _Face(new_tab, user).blocks()
-    return gr.mount_gradio_app(
+    mounted: FastAPI = gr.mount_gradio_app(
         application, blocks, path="/", footer_links=[], theme=THEME, css_paths=STYLE
     )
+    return mounted
 
 
 class _Face:
@@ -58,7 +57,8 @@ class _Face:
 
     def blocks(self) -> gr.Blocks:
         """The components, and what calls what."""
-        with gr.Blocks(title="lrgd", analytics_enabled=False, fill_width=True) as blocks:
+        blocks = gr.Blocks(title="lrgd", analytics_enabled=False, fill_width=True)
+        with blocks:
             with gr.Row(elem_id="face"):
                 with gr.Column(scale=6, min_width=340, elem_id="chat"):
                     log = gr.HTML(elem_id="log", apply_default_css=False)

@@ -38,8 +38,7 @@ def test_a_table_without_headings_has_none() -> None:
 def test_groups_and_panels_hold_others() -> None:
     html = as_html(Group(Text("a"), Panel(Text("b"), title="c")))
     assert html == (
-        '<div class="text">a</div>'
-        '<fieldset><legend>c</legend><div class="text">b</div></fieldset>'
+        '<div class="text">a</div><fieldset><legend>c</legend><div class="text">b</div></fieldset>'
     )
 
 

@@ -21,10 +21,15 @@ from tests.loopback import Answer, LoopbackModel, sensible
 pytestmark = pytest.mark.browser
 sync_api = pytest.importorskip("playwright.sync_api")
 
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 # `lrgd`, with every address that is connected to or looked up written to a file.
 LRGD = """
@@ -64,11 +69,13 @@ def saved(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def server(saved: Path, tmp_path: Path) -> Iterator[Server]:
-    asked = tmp_path / "asked.txt"
+@pytest.fixture(scope="module")
+def server(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all tests, each with a user of its own: it takes long to start."""
+    folder = tmp_path_factory.mktemp("server")
+    asked = folder / "asked.txt"
     with LoopbackModel() as model:
-        options = ["--run", tmp_path / "run", "--port", 0, "--base-url", model.url, "--model", "m"]
+        options = ["--run", folder / "run", "--port", 0, "--base-url", model.url, "--model", "m"]
         command = [sys.executable, "-c", LRGD, asked, "web", saved, *options]
         process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
