@@ -134,6 +134,9 @@ class LoopbackModel:
         self.respond = respond
         self.requests: list[tuple[str, dict[str, Any], str]] = []
         """Path, body, Authorization header."""
+        self.hold = threading.Event()
+        """While it is not set, no request is answered."""
+        self.hold.set()
         self.break_off = False
         """Whether a stream of events ends, connection and all, after its first word."""
 
@@ -146,6 +149,7 @@ class LoopbackModel:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 owner.requests.append((self.path, body, self.headers["Authorization"]))
+                owner.hold.wait(30)
                 asked = {k: v for k, v in body.items() if not k.startswith("stream")}
                 status, answer, headers = owner.respond(self.path, asked)
                 if body.get("stream") and status == 200:
