@@ -5,7 +5,8 @@ Knows no Gradio: it gives HTML, which `lrgd.web_page` puts where it belongs.
 
 import asyncio
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -50,12 +51,13 @@ class Tab:
         first = f"/user {user}" if user else "/users"
         return [shown async for shown in self.send(first)][-1]
 
-    async def send(self, line: str) -> AsyncIterator[Shown]:
+    async def send(self, line: str) -> AsyncGenerator[Shown, None]:
         """Do what a line says, telling of it as it goes on."""
         self._under_way += 1
         try:
-            async for live in self._do(line):
-                yield await self._shown(live)
+            async with aclosing(self._do(line)) as under_way:
+                async for live in under_way:
+                    yield await self._shown(live)
         except LrgdError as error:
             self._say(line, f'<p class="error" role="alert">{plain(str(error))}</p>')
         finally:
@@ -64,14 +66,9 @@ class Tab:
 
     async def news(self) -> Shown | None:
         """What another face did on the same thread; None where there is nothing new."""
-        if self._seat.session is None or self._under_way:
-            return None
-        found = await self._seat.session.news()
-        for entry in found:
-            self._say(f"{entry.line} (done elsewhere)", _view_html(entry.view))
-        return await self._shown() if found else None
+        return await self._shown() if await self._hear() else None
 
-    async def _do(self, line: str) -> AsyncIterator[str]:
+    async def _do(self, line: str) -> AsyncGenerator[str, None]:
         """Do a line: yields what is under way, and at the end says what came of it."""
         command = parse(line)
         if command.name in ("export", "case") and command.arguments:
@@ -86,6 +83,7 @@ class Tab:
         finally:
             # Where the page was closed in mid-step, the node under way is undone.
             doing.cancel()
+            await asyncio.wait([doing])
         if command.name == "user":
             await self._take_up()
         else:
@@ -99,7 +97,18 @@ class Tab:
             if entry.line:
                 self._say(entry.line, _view_html(entry.view))
 
+    async def _hear(self) -> bool:
+        """Say what others did since this page last looked; whether there was anything."""
+        # While a step of our own is under way, nobody else can do one.
+        if self._seat.session is None or self._under_way:
+            return False
+        found = await self._seat.session.news()
+        for entry in found:
+            self._say(f"{entry.line} (done elsewhere)", _view_html(entry.view))
+        return bool(found)
+
     async def _shown(self, live: str = "") -> Shown:
+        await self._hear()  # looking at the state counts as having seen it
         log = f'<div role="log" aria-label="What was said">{"".join(self._articles)}</div>'
         session = self._seat.session
         if session is None:

@@ -62,8 +62,8 @@ class Server:
 def saved(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample bundle; a title in every history and candidate set is full of markup."""
     folder = tmp_path_factory.mktemp("page") / "bundle"
-    user = next(iter(bundle.users.values())).validation
-    spoilt = {user.history[-1], user.candidates[0]}
+    tasks = [user.validation for user in bundle.users.values()]
+    spoilt = {item for task in tasks for item in (task.history[-1], task.candidates[0])}
     items = {k: replace(i, title=EVIL) if k in spoilt else i for k, i in bundle.items.items()}
     replace(bundle, items=items).save(folder)
     return folder
@@ -115,13 +115,13 @@ class Visitor:
             self.hosts.add(urlsplit(url).hostname)
 
     def types(self, line: str) -> None:
-        """Where the focus is when the page opens: in the box."""
+        """Type a line where the focus is when the page opens: in the box."""
         sync_api.expect(self.page.locator("#box textarea")).to_have_value("")
         self.page.keyboard.type(line)
         self.page.keyboard.press("Enter")
 
     def sees(self, where: "sync_api.Locator", text: str | re.Pattern[str]) -> None:
-        sync_api.expect(where).to_contain_text(text, timeout=8_000)
+        sync_api.expect(where).to_contain_text(text, timeout=20_000)
 
     def tabs_to(self, selector: str) -> None:
         for _ in range(40):
@@ -131,9 +131,14 @@ class Visitor:
         raise AssertionError(f"Tab never reaches {selector}")
 
 
+@pytest.fixture(scope="module")
+def users(bundle: Bundle) -> Iterator[str]:
+    return iter(bundle.users)
+
+
 @pytest.fixture
-def user(bundle: Bundle) -> str:
-    return next(iter(bundle.users))
+def user(users: Iterator[str]) -> str:
+    return next(users)
 
 
 def assert_quiet(visitor: Visitor, server: Server) -> None:
@@ -146,7 +151,7 @@ def assert_quiet(visitor: Visitor, server: Server) -> None:
 
 
 def test_one_story_from_choosing_a_user_to_an_export(
-    server: Server, chromium: "sync_api.Browser", user: str, tmp_path: Path
+    server: Server, chromium: "sync_api.Browser", user: str
 ) -> None:
     visitor = Visitor(chromium, server.url)
     visitor.types(f"/users {user[-2:]}")

@@ -1,12 +1,12 @@
 """What a page shows, without a browser: chat, case, news, errors."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
+from agents.guard import Judgement
 from evals.bundle import Bundle
 from graphs.session.views import CaseView
 from lrgd.desk import Desk, open_desk
@@ -19,26 +19,37 @@ EVIL = "<img src=x onerror=alert(1)> ${2} \x1b[31m"
 SHOWN = "&lt;img src=x onerror=alert(1)&gt; &#36;&#123;2&#125; \u241b[31m"
 
 
+# One desk for all tests, in one loop: it takes long to open. Each test takes a user of its own.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
 @pytest.fixture(scope="module")
-def server() -> LoopbackModel:
-    return LoopbackModel()
+def server() -> Iterator[LoopbackModel]:
+    with LoopbackModel() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def desk(
+    bundle: Bundle, tmp_path_factory: pytest.TempPathFactory, server: LoopbackModel
+) -> AsyncIterator[Desk]:
+    folder = tmp_path_factory.mktemp("tab")
+    spoilt = {user.validation.history[0] for user in bundle.users.values()}
+    items = {k: replace(i, title=EVIL) if k in spoilt else i for k, i in bundle.items.items()}
+    replace(bundle, items=items).save(folder / "bundle")
+    choice = ModelChoice(server.url, "m", ranking="decision")
+    async with open_desk(folder / "bundle", folder / "run", choice) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def users(bundle: Bundle) -> Iterator[str]:
+    return iter(bundle.users)
 
 
 @pytest.fixture
-async def desk(bundle: Bundle, tmp_path: Path, server: LoopbackModel) -> AsyncIterator[Desk]:
-    spoilt = next(iter(bundle.users.values())).validation.history[0]
-    items = {k: replace(i, title=EVIL) if k == spoilt else i for k, i in bundle.items.items()}
-    replace(bundle, items=items).save(tmp_path / "bundle")
-    server.respond = sensible
-    with server:
-        choice = ModelChoice(server.url, "m", ranking="decision")
-        async with open_desk(tmp_path / "bundle", tmp_path / "run", choice) as found:
-            yield found
-
-
-@pytest.fixture
-def user(bundle: Bundle) -> str:
-    return next(iter(bundle.users))
+def user(users: Iterator[str]) -> str:
+    return next(users)
 
 
 async def sent(tab: Tab, line: str) -> list[Shown]:
@@ -112,9 +123,11 @@ async def test_a_second_page_hears_of_the_firsts_steps(desk: Desk, user: str) ->
     await sent(here, "kites")
     refused = (await sent(there, "boats"))[-1]
     assert "went on elsewhere" in refused.log
-    news = await there.news()
+    assert "kites (done elsewhere)" in refused.log
+    assert "yours" in (await sent(there, "boats"))[-1].case
+    news = await here.news()
     assert news is not None
-    assert "kites" in news.log
+    assert "boats (done elsewhere)" in news.log
 
 
 async def test_a_session_that_was_left_is_shown_again(desk: Desk, user: str) -> None:
@@ -131,7 +144,6 @@ async def test_a_page_closed_in_mid_step_leaves_the_session_usable(desk: Desk, u
     going = tab.send("/run")
     await anext(going)
     await going.aclose()
-    await asyncio.sleep(0)
     shown = await Tab(desk).open(user)
     assert 'aria-current="step"' in shown.case
     again = (await sent(tab, "/step"))[-1]
@@ -164,14 +176,12 @@ async def test_the_strip_names_the_nodes_that_a_session_has(desk: Desk, user: st
     assert seen - {""} == set(NODES)
 
 
-def test_similarities_stand_by_path_and_round() -> None:
-    from agents.guard import Judgement
-
+async def test_similarities_stand_by_path_and_round() -> None:
     found = [Judgement(1, 1, None, None, False), Judgement(1, 3, 0.5, 0.0, False)]
     assert similarities(found, 4) == {1: [None, None, 0.5, None]}
 
 
-def test_a_case_at_its_end_has_no_node_lit() -> None:
+async def test_a_case_at_its_end_has_no_node_lit() -> None:
     case = CaseView("u", "", (), (), None, 4, 4, (), None, (), "", "", None, ())
     html = case_html(case, {}, 0.85)
     assert "aria-current" not in html
