@@ -29,7 +29,8 @@ from lrgd.desk import HelpView, SavedView, UsersView
 
 TOP = 10
 MOVES = 8
-_STYLES = {"same": "", "removed": "red strike", "added": "green"}
+_MARKS = {"same": ("", "", ""), "removed": ("[-", "-]", "red"), "added": ("{+", "+}", "green")}
+"""Before, after, and the style: a difference reads without colours, too."""
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -57,7 +58,7 @@ def _case(case: CaseView) -> RenderableType:
         parts.append(said(f"About: {case.profile}"))
     parts += [Text("Bought, oldest first:", "bold"), *(said(f"  {i.title}") for i in case.history)]
     if case.in_hand is None:
-        names = [said(item.title[:44]) for item in case.candidates]
+        names = [said(item.title[:37]) for item in case.candidates]
         parts += [Text(f"{len(names)} candidates:", "bold"), Columns(names, padding=(0, 2))]
     else:
         parts += [_in_hand(case.in_hand, len(case.candidates)), _places(case.places)]
@@ -97,11 +98,17 @@ def _places(places: Sequence[Place], top: int = TOP) -> Table:
     table.add_column("item")
     for place in places:
         if place.rank <= top or place.is_target:
-            p = "" if place.probability is None else f"{place.probability:.3f}"
+            p = _probability(place.probability)
             mark = "  <= the true next item" if place.is_target else ""
             style = "green" if place.is_target else ""
             table.add_row(str(place.rank), p, said(f"{place.title}{mark}", style))
     return table
+
+
+def _probability(p: float | None) -> str:
+    if p is None:
+        return ""
+    return f"{p:.3f}" if p >= 0.0005 else "<.001"
 
 
 def _step(step: StepView) -> RenderableType:
@@ -109,7 +116,7 @@ def _step(step: StepView) -> RenderableType:
     if step.node == "generator":
         parts.append(_diff(step.diff) if any(c.kind == "same" for c in step.diff) else Text())
         if step.recalled:
-            parts.append(Text("  recalled from memory, since they ranked high:", style="dim"))
+            parts.append(Text("  recalled, since they ranked the true next item high:", "dim"))
             parts += [said(f"    {text}", "dim") for text in step.recalled]
         if step.perturbed_by:
             parts.append(said(f"  injected (D_per): {step.perturbed_by}", "magenta"))
@@ -129,13 +136,16 @@ def _step(step: StepView) -> RenderableType:
     if step.node == "choose":
         text = f"  chosen: {step.text}" if step.text else "  nothing usable was written"
         parts += [said(text, "bold"), Text(f"  stopped by: {step.stopped_by}", "dim")]
+        if step.effect is not None and step.effects[0] != step.effect:
+            parts.append(Text(f"  {step.effects[0]:.4f} when it was written: settings changed"))
     return Group(*(part for part in parts if part != Text()))
 
 
 def _diff(diff: Sequence[Change]) -> Text:
     words = Text("  to the last: ", "dim")
     for change in diff:
-        words.append(f"{visible(change.text)} ", _STYLES[change.kind])
+        before, after, style = _MARKS[change.kind]
+        words.append(f"{before}{visible(change.text)}{after}", style).append(" ")
     return words
 
 
@@ -188,7 +198,8 @@ def _why(found: WhyView) -> RenderableType:
     table.add_column("")
     for part in sorted(found.parts, key=lambda p: -abs(p.shift or 0.0)):
         shift = "" if part.shift is None else f"{part.shift:+.3f}"
-        table.add_row(part.kind, str(part.rank_without), shift, said(part.text))
+        kind = "bought" if part.kind == "history" else part.kind
+        table.add_row(kind, str(part.rank_without), shift, said(part.text))
     parts: list[RenderableType] = [
         said(f"{found.item.title}: rank {found.item.rank}", "bold"),
         said(f"over {found.rival.title}: rank {found.rival.rank}"),
@@ -204,7 +215,7 @@ def _why(found: WhyView) -> RenderableType:
 def _prompt(view: PromptView) -> RenderableType:
     parts: list[RenderableType] = []
     for part in view.parts:
-        size = f", {part.tokens} tokens" if part.tokens is not None else ""
+        size = f", tokens: {part.tokens}" if part.tokens is not None else ""
         parts += [Text(f"[{part.name}{size}]", "bold cyan"), said_lines(part.text)]
     more = len(view.messages) - 1
     if more:
@@ -269,7 +280,8 @@ def _kept(view: KeptView) -> RenderableType:
 
 
 def _saved(view: SavedView) -> RenderableType:
-    return Group(*(Text(f"Written: {visible(str(path))}") for path in view.files))
+    files = (Text(f"Written: {visible(str(path))}") for path in view.files)
+    return Group(*files, Text(f"Then: {visible(view.then)}", "dim"))
 
 
 def _steps(view: StepsView) -> RenderableType:

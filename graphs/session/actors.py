@@ -111,6 +111,7 @@ class Actors:
             text=chosen.text,
             effect=hand.effect,
             rank=hand.rank,
+            effects=(chosen.effect,),
             candidates=len(state["task"].candidates),
             places=places_of(state, hand.ranking),
             calls=(usage + used).calls,

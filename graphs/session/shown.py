@@ -93,8 +93,8 @@ def _path_view(path: PathState) -> PathView:
 def _settings(state: SessionState) -> tuple[tuple[str, str], ...]:
     s, choices = settings_of(state), state["choices"]
     return (
-        ("mode", choices["mode"] or "as opened"),
-        ("candidate orders", str(choices["shuffles"] or "as opened")),
+        ("mode", choices["mode"]),
+        ("candidate orders", str(choices["shuffles"])),
         ("prompt order", s.prompt_order.replace("_", "-")),
         ("regularisation", s.regularisation or "none"),
     )

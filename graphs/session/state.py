@@ -42,9 +42,9 @@ class Choices(TypedDict):
     """How rankings are made in this session, beside the loop's settings."""
 
     mode: str
-    """Ranking mode; empty for the one that the session was opened with."""
+    """Ranking mode."""
     shuffles: int
-    """Candidate orders to average over; 0 for as many as the session was opened with."""
+    """Candidate orders to average over, 1 or more."""
 
 
 def merge_turns(old: dict[int, Turn] | None, new: dict[int, Turn]) -> dict[int, Turn]:

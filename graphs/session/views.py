@@ -140,7 +140,7 @@ class StepView:
     rank: int | None = None
     candidates: int = 0
     effects: tuple[float, ...] = ()
-    """Effect_D of the path's rounds so far."""
+    """Effect_D of the path's rounds so far; of the chosen one: when it was written."""
     recalled: tuple[str, ...] = ()
     """Effective demonstrations that memory gave, best first."""
     perturbed_by: str = ""
@@ -170,8 +170,7 @@ class Comparison:
     before: Ranked
     after: Ranked
     moves: tuple[Move, ...]
-    """Items whose rank changed, largest change first; the true next item among them once
-    it is revealed."""
+    """Items whose rank changed; what changed most, by the discount of nDCG, first."""
     places: tuple[Place, ...]
     """The ranking after, best first."""
     similarity: float
