@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Annotated
 
@@ -41,18 +42,24 @@ def web(
 
     A session that was left in `lrgd chat` goes on here, and the other way round.
     """
-    try:
-        from lrgd.web_page import serve
-    except ModuleNotFoundError as error:
-        raise InputError(f"no {error.name} here: pip install 'lrgd[web]'") from error
     if user is not None:
         load_bundle(bundle).task(user, "validation")  # no such user: said before a model starts
     choice = ModelChoice(base_url, model, api_key, ranking)
 
     async def opened(listening: socket.socket) -> None:
+        serve = _server()
         async with open_desk(bundle, run, choice, weights=weights) as desk:
             await serve(desk, user, listening, token)
 
     # Ctrl-C is how a page is closed, no fault.
     with listen(host, port, token) as listening, suppress(KeyboardInterrupt):
         asyncio.run(opened(listening))
+
+
+def _server() -> Callable[..., Awaitable[None]]:
+    """`lrgd.web_page.serve`; Gradio is in an extra, and takes seconds to import."""
+    try:
+        from lrgd.web_page import serve
+    except ModuleNotFoundError as error:
+        raise InputError(f"no {error.name} here: pip install 'lrgd[web]'") from error
+    return serve
