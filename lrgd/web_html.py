@@ -46,7 +46,8 @@ def as_html(shown: RenderableType) -> str:
 def inline(text: Text) -> str:
     """HTML of a styled text, without a block around it."""
     parts = []
-    for segment in text.render(_console):
+    # assemble: rich leaves out the style of a whole text that has no parts with one of their own.
+    for segment in Text.assemble(text).render(_console):
         names = _classes(segment.style) if isinstance(segment.style, Style) else ""
         body = plain(segment.text)
         parts.append(f'<span class="{names}">{body}</span>' if names else body)

@@ -18,6 +18,10 @@ def test_a_text_keeps_its_styles_and_nothing_else() -> None:
     )
 
 
+def test_the_style_of_a_whole_text_is_kept() -> None:
+    assert as_html(Text("a", "bold")) == '<div class="text"><span class="bold">a</span></div>'
+
+
 def test_a_table_is_a_table() -> None:
     table = Table(title="Ranks")
     table.add_column("rank", justify="right")
