@@ -6,6 +6,7 @@ address that the server's process asks for, is recorded: none may leave this mac
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,8 +83,8 @@ def server(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         url = process.stdout.readline().removeprefix("Page: ").strip()
         assert url, "it ended at once"
         yield Server(url, asked, model)
-        process.terminate()
-        process.wait(timeout=30)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0, "Ctrl-C is how a page is closed"
 
 
 @pytest.fixture(scope="module")
