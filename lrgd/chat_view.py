@@ -82,12 +82,13 @@ def _in_hand(hand: Ranked, candidates: int) -> Text:
 
 def _paths(case: CaseView) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("path", "Effect_D", "trend", "latest demonstration"):
+    for name in ("path", "Effect_D", "trend", "similarity", "latest demonstration"):
         table.add_column(name)
     for path in case.paths:
         latest = f"{path.effects[-1]:.4f}" if path.effects else ""
         text = said(path.text).append("  (rests)" if path.resting else "")
-        table.add_row(str(path.index), latest, trend(path.effects), text)
+        bars = trend(path.effects), trend(path.similarities)
+        table.add_row(str(path.index), latest, *bars, text)
     return table
 
 
@@ -128,7 +129,8 @@ def _step(step: StepView) -> RenderableType:
         rank = f", true next item ranked {step.rank} of {step.candidates}" if step.rank else ""
         bars = f"  {trend(step.effects)}" if len(step.effects) > 1 else ""
         parts.append(Text(f"  Effect_D {step.effect:.4f}{rank}{bars}"))
-    parts += [_judgement(j, step.similarity_threshold) for j in step.judgements]
+    for j, cosines in zip(step.judgements, step.similarities, strict=True):
+        parts.append(_judgement(j, cosines, step.similarity_threshold))
     if step.node == "begin":
         parts += [said(f"  memory: {text}") for text in step.recalled]
         if not step.recalled:
@@ -149,11 +151,13 @@ def _diff(diff: Sequence[Change]) -> Text:
     return words
 
 
-def _judgement(j: Judgement, threshold: float | None) -> Text:
+def _judgement(j: Judgement, cosines: Sequence[float], threshold: float | None) -> Text:
     if j.similarity is None:
         return Text(f"  path {j.path}: its first demonstration, nothing to compare")
     gain = "not known yet" if j.gain is None else f"{j.gain:+.4f}"
-    words = Text(f"  path {j.path}: similarity {j.similarity:.2f} (copies from {threshold}), ")
+    bars = f" {trend(cosines)}" if len(cosines) > 1 else ""
+    words = Text(f"  path {j.path}: similarity {j.similarity:.2f}{bars} ")
+    words.append(f"(copies from {threshold}), ")
     words.append(f"gain {gain}: ")
     if not j.collapsed:
         return words.append("goes on")
