@@ -16,7 +16,6 @@ from graphs.session.views import (
     HistoryView,
     KeptView,
     Move,
-    Place,
     PromptView,
     Ranked,
     RevealView,
@@ -25,13 +24,12 @@ from graphs.session.views import (
     WhyView,
 )
 from graphs.session.words import Change, visible
+from lrgd.chat_text import places_table, said, said_lines, trend
 from lrgd.desk import HelpView, SavedView, UsersView
 
-TOP = 10
 MOVES = 8
 _MARKS = {"same": ("", "", ""), "removed": ("[-", "-]", "red"), "added": ("{+", "+}", "green")}
 """Before, after, and the style: a difference reads without colours, too."""
-_BARS = "▁▂▃▄▅▆▇█"
 
 
 def render(view: Any) -> RenderableType:
@@ -40,16 +38,6 @@ def render(view: Any) -> RenderableType:
         if isinstance(view, kind):
             return shown(view)
     raise TypeError(f"no rendering of {type(view).__name__}")
-
-
-def said(text: str, style: str = "") -> Text:
-    """Text from outside, as text."""
-    return Text(visible(text), style)
-
-
-def trend(values: Sequence[float]) -> str:
-    """Values of 0 to 1 as a line of bars."""
-    return "".join(_BARS[min(7, int(max(0.0, value) * 8))] for value in values)
 
 
 def _case(case: CaseView) -> RenderableType:
@@ -61,7 +49,7 @@ def _case(case: CaseView) -> RenderableType:
         names = [said(item.title[:37]) for item in case.candidates]
         parts += [Text(f"{len(names)} candidates:", "bold"), Columns(names, padding=(0, 2))]
     else:
-        parts += [_in_hand(case.in_hand, len(case.candidates)), _places(case.places)]
+        parts += [_in_hand(case.in_hand, len(case.candidates)), places_table(case.places)]
     target = visible(case.target.title) if case.target else "hidden (/reveal shows it)"
     settings = ", ".join(f"{name}: {visible(value)}" for name, value in case.settings)
     return Group(
@@ -92,26 +80,6 @@ def _paths(case: CaseView) -> Table:
     return table
 
 
-def _places(places: Sequence[Place], top: int = TOP) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("rank", justify="right")
-    table.add_column("prob.", justify="right")
-    table.add_column("item")
-    for place in places:
-        if place.rank <= top or place.is_target:
-            p = _probability(place.probability)
-            mark = "  <= the true next item" if place.is_target else ""
-            style = "green" if place.is_target else ""
-            table.add_row(str(place.rank), p, said(f"{place.title}{mark}", style))
-    return table
-
-
-def _probability(p: float | None) -> str:
-    if p is None:
-        return ""
-    return f"{p:.3f}" if p >= 0.0005 else "<.001"
-
-
 def _step(step: StepView) -> RenderableType:
     parts: list[RenderableType] = []
     if step.node == "generator":
@@ -124,7 +92,7 @@ def _step(step: StepView) -> RenderableType:
         if step.verdict != "usable":
             parts.append(Text(f"  rejected: {step.verdict}; not ranked", style="red"))
     if step.node == "recommender":
-        parts.append(_places(step.places, 5))
+        parts.append(places_table(step.places, 5))
     if step.effect is not None and step.node != "recommender":
         rank = f", true next item ranked {step.rank} of {step.candidates}" if step.rank else ""
         bars = f"  {trend(step.effects)}" if len(step.effects) > 1 else ""
@@ -184,7 +152,7 @@ def _comparison(found: Comparison) -> RenderableType:
         parts += [_move(move) for move in shown]
     else:
         parts.append(Text("No item changed its place."))
-    return Group(*parts, _places(found.places, 5))
+    return Group(*parts, places_table(found.places, 5))
 
 
 def _move(move: Move) -> Text:
@@ -233,11 +201,6 @@ def _prompt(view: PromptView) -> RenderableType:
             )
         )
     return Group(*parts)
-
-
-def said_lines(text: str) -> Text:
-    """Text of several lines, each as text."""
-    return Text("\n".join(visible(line) for line in text.split("\n")))
 
 
 def _history(view: HistoryView) -> RenderableType:
