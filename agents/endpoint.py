@@ -58,6 +58,11 @@ class Usage:
             self.completion_tokens + other.completion_tokens,
         )
 
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
     def scaled(self, factor: float) -> "Usage":
         """Each count times a factor, rounded."""
         counts = (self.calls, self.prompt_tokens, self.completion_tokens)

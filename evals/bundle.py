@@ -7,7 +7,7 @@ hold the content. Every method ranks the same bundle.
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from agents.values import Item, RankingTask
 from evals.folders import whole_folder
 from memory.errors import InputError
 
-FORMAT = 1
+FORMAT = 2
 FILES = ("items.jsonl", "users.jsonl")
 
 Split = Literal["validation", "test"]
@@ -52,6 +52,8 @@ class Bundle:
     """Source, seed, candidates, history length, strategy, and what was left out."""
     items: dict[str, Item]
     users: dict[str, BundleUser]
+    popularity: dict[str, int] = field(default_factory=dict)
+    """Item id -> how often it was chosen in the whole data set, before anybody's targets."""
 
     def task(self, user_id: str, split: Split) -> RankingTask:
         """A user's task. Raises InputError for a user who is not in the bundle."""
@@ -117,7 +119,10 @@ class Bundle:
         }
 
     def _content(self) -> dict[str, str]:
-        items = (asdict(self.items[i]) for i in sorted(self.items))
+        items = (
+            {**asdict(self.items[i]), "popularity": self.popularity.get(i, 0)}
+            for i in sorted(self.items)
+        )
         return {
             "items.jsonl": _lines(items),
             "users.jsonl": _lines(_user_row(user) for user in self.users.values()),
@@ -143,13 +148,16 @@ def load_bundle(folder: Path) -> Bundle:
     found = _digest(about, items_text, users_text)
     if found != wanted:
         raise InputError(f"{folder} was changed: its hash is {found}, not {wanted}; make it anew")
-    items = [_item(json.loads(line)) for line in items_text.splitlines()]
+    item_rows = [json.loads(line) for line in items_text.splitlines()]
+    popularity = {row["id"]: row.pop("popularity") for row in item_rows}
+    items = [_item(row) for row in item_rows]
     users = [_user(json.loads(line)) for line in users_text.splitlines()]
     return Bundle(
         name=about["name"],
         made_by=about["made_by"],
         items={item.id: item for item in items},
         users={user.user_id: user for user in users},
+        popularity=popularity,
     )
 
 

@@ -24,13 +24,17 @@ class RoundMeans:
     best_effect: float
     """Highest Effect_D up to this round, over all paths, resting ones too."""
     best_ndcg: float
+    similarity: float | None
+    """Mean cosine to the demonstration before, of the paths that wrote in this round; None for the
+    first."""
 
 
 def round_means(records: Sequence[UserRecord]) -> list[RoundMeans]:
     """One row a round, as long as any path ran."""
     paths = [path for record in records for path in record.paths]
     last = max((t.demonstration.round for p in paths for t in p.trials), default=0)
-    return [_means(paths, round_) for round_ in range(1, last + 1)]
+    alike = list(judgements(records))
+    return [_means(paths, alike, round_) for round_ in range(1, last + 1)]
 
 
 def judgements(records: Sequence[UserRecord]) -> Iterator[Judgement]:
@@ -49,7 +53,8 @@ def rejected(records: Sequence[UserRecord]) -> int:
     return sum(t.verdict != "usable" for t in trials_of(records))
 
 
-def _means(paths: Sequence[PathState], round_: int) -> RoundMeans:
+def _means(paths: Sequence[PathState], alike: Sequence[Judgement], round_: int) -> RoundMeans:
+    similarities = [j.similarity for j in alike if j.round == round_ and j.similarity is not None]
     written = [t for p in paths for t in p.trials if t.demonstration.round == round_]
     so_far = [[t for t in p.trials if t.demonstration.round <= round_] for p in paths]
     return RoundMeans(
@@ -59,6 +64,7 @@ def _means(paths: Sequence[PathState], round_: int) -> RoundMeans:
         ndcg=fmean(_ndcg(t) for t in written),
         best_effect=fmean(max(t.demonstration.effect for t in trials) for trials in so_far),
         best_ndcg=fmean(max(_ndcg(t) for t in trials) for trials in so_far),
+        similarity=fmean(similarities) if similarities else None,
     )
 
 

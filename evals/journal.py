@@ -6,6 +6,8 @@
     answers.sqlite       what the model answered: the same request is not paid twice
     checkpoints.sqlite   users under way
     memory/              effective demonstrations
+    variants/            the same run with another seed, or with a setting changed for an ablation
+    report/              page, plots, tables and numbers
 
 A line is written whole or, after a crash, cut off; a cut-off last line is dropped.
 """
@@ -53,6 +55,8 @@ class UserRecord:
     chosen: Demonstration | None
     stopped_by: StopReason
     usage: Usage
+    seconds: float = field(default=0.0, compare=False)
+    """From the user's start to the end, others beside it; of the last start, where resumed."""
 
     @property
     def first(self) -> Demonstration | None:
@@ -76,6 +80,10 @@ class Score:
     """Rank by the letter, see `Ranking.strict_rank_of`; None: not in the list."""
     audit: RankingAudit | None = None
     usage: Usage = field(default_factory=Usage)
+    seconds: float = field(default=0.0, compare=False)
+    """From asking to the ranking, others under way beside it."""
+    seed: int | None = None
+    """Of the optimisation behind it; None where there is none."""
 
 
 class Lines(Generic[T]):
@@ -127,6 +135,7 @@ class RunFolder:
         self.checkpoints = folder / "checkpoints.sqlite"
         self.answers = folder / "answers.sqlite"
         self.memory = folder / "memory"
+        self.report = folder / "report"
         self._header = folder / "run.json"
 
     def begin(self, header: RunHeader, *, resume: bool) -> None:
@@ -143,6 +152,12 @@ class RunFolder:
             raise InputError(f"{self.folder} holds a run: add --resume or name another --run")
         if differing := _differences(self.header().model_dump(), header.model_dump()):
             raise InputError(f"{self.folder} is another run: {'; '.join(differing)}")
+
+    def variant(self, name: str) -> "RunFolder":
+        """The folder of the same run with a setting changed: it shares what the model answered."""
+        folder = RunFolder(self.folder / "variants" / name)
+        folder.answers = self.answers
+        return folder
 
     def header(self) -> RunHeader:
         """Raises InputError where there is no run."""

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import Any
 
 from evals.bundle import Bundle
@@ -45,7 +46,9 @@ async def optimize_users(
         if user_id in known:
             return known[user_id]
         async with gate:
+            began = perf_counter()
             record = await _optimize_user(bundle, user_id, graph, report)
+            record = replace(record, seconds=perf_counter() - began)
         records.append(record)
         report(Progress(done=record))
         return record

@@ -1,12 +1,14 @@
-"""The report's two plots: quality by round, and similarity by round."""
+"""The report's plots: quality and similarity by round, collapse, and claim 2."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from agents.guard import Judgement
-from evals.curves import judgements, round_means
+from evals.agreement import TESTED, Point
+from evals.curves import RoundMeans, judgements, round_means
 from evals.draws import generator
 from evals.journal import UserRecord
 
@@ -58,15 +60,47 @@ def similarity_plot(records: Sequence[UserRecord], threshold: float) -> Figure:
     return with_legend(figure)
 
 
+def collapse_plot(runs: Mapping[str, Sequence[RoundMeans]]) -> Figure:
+    """Similarity of consecutive demonstrations and nDCG@10 by round, run by run: figure 9."""
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for (name, rows), colour in zip(runs.items(), (BLUE, RED), strict=False):
+        pairs = [(row.round, row.similarity) for row in rows if row.similarity is not None]
+        left.plot(*zip(*pairs, strict=True), "o-", color=colour, label=name)
+        right.plot([r.round for r in rows], [r.best_ndcg for r in rows], "o-", color=colour)
+    for axes, title in ((left, "Cosine to the one before"), (right, "nDCG@10, best so far")):
+        _plain(axes, title)
+        axes.set(xlabel="round")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return with_legend(figure)
+
+
+def agreement_plot(points: Sequence[Point]) -> Figure:
+    """Demonstration sets: validation Effect_D against test nDCG@10, the paper's claim 2."""
+    figure, axes = canvas("Demonstration sets: validation against test")
+    for point in points:
+        axes.scatter(point.effect, point.ndcg, color=BLUE, s=26)
+        axes.annotate(
+            point.method, (point.effect, point.ndcg), (4, 4), textcoords="offset points", size=7
+        )
+    axes.set(xlabel="mean Effect_D, validation task", ylabel=f"mean {TESTED}, test task")
+    axes.margins(x=0.25)
+    return figure
+
+
 def canvas(title: str) -> tuple[Figure, Axes]:
     """An empty plot in the project's style."""
     # A Figure of its own, not pyplot: no global state, no display.
     figure = Figure(figsize=(7, 4.4), layout="constrained")
     axes = figure.add_subplot()
+    _plain(axes, title)
+    return figure, axes
+
+
+def _plain(axes: Axes, title: str) -> None:
     axes.set_title(title, loc="left", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25)
-    return figure, axes
 
 
 def with_legend(figure: Figure) -> Figure:

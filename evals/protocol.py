@@ -6,7 +6,8 @@ touched, by default drawn uniformly (evals/candidates.py), shuffled. Source: LRG
 2504.04386), section 4.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from agents.values import Item
@@ -69,8 +70,9 @@ def freeze(
             **({"validation_folds": validation_folds} if validation_folds > 1 else {}),
             **(origin or {}),
         },
-        items=_items_of(data, frozen),
+        items=(items := _items_of(data, frozen)),
         users={user.user_id: user for user in frozen},
+        popularity=_popularity(data, items, validation_folds),
     )
 
 
@@ -101,6 +103,18 @@ def _freeze_user(
     folds = min(validation_folds, last - 1)
     earlier = tuple(task(f"validation {n}", last - 1 - n) for n in range(1, folds))
     return BundleUser(user_id, task("validation", last - 1), task("test", last), profile, earlier)
+
+
+def _popularity(data: DataSet, items: Iterable[str], folds: int) -> dict[str, int]:
+    """How often each item was chosen in what lies before everybody's targets."""
+    counts = Counter(i for s in data.sequences.values() for i in s[: _before_targets(s, folds)])
+    return {i: counts[i] for i in items}
+
+
+def _before_targets(sequence: Sequence[str], folds: int) -> int:
+    if len(sequence) < MIN_SEQUENCE:
+        return len(sequence)
+    return max(1, len(sequence) - 1 - folds)
 
 
 def _items_of(data: DataSet, users: Sequence[BundleUser]) -> dict[str, Item]:

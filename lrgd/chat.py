@@ -15,7 +15,8 @@ from graphs.session.shown import node_words
 from graphs.session.views import CaseView, StepsView
 from graphs.session.words import visible
 from lrgd.chat_input import ChatCompleter, lines
-from lrgd.chat_view import render, said
+from lrgd.chat_text import said
+from lrgd.chat_view import render
 from lrgd.desk import Desk, QuitView, Seat, open_desk
 from lrgd.options import BaseUrl, BundlePath, Key, Model, Ranking, RunPath
 from lrgd.show import printer

@@ -1,35 +1,33 @@
 """The `lrgd` commands. Results go to standard output, progress to standard error."""
 
 import asyncio
-import json
-import sys
-from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
-from langgraph.cache.sqlite import SqliteCache
 
 from agents.endpoint import NO_KEY
 from agents.guard import Policy
 from agents.meter import Budget
 from agents.prompts import PromptOrder
-from evals.evaluate import MethodResult
+from evals.arms import Evaluation
 from evals.journal import UserRecord
-from evals.report import ReportFiles, numbers, verdict, worth_an_audit
+from evals.stories import perturbed_first
 from graphs import LoopSettings
 from graphs.recommendation import RecommendationState
 from lrgd import runs, theory_commands
 from lrgd.case_commands import cases
 from lrgd.chat import chat
 from lrgd.data_commands import data, sample
+from lrgd.evaluation_commands import evaluate, report, suite, tell
+from lrgd.jobs import with_workbench
 from lrgd.options import (
     DEFAULT_RUN,
     BaseUrl,
     BundlePath,
     Cache,
-    Json,
     Key,
     MaxCalls,
     MaxTokens,
@@ -39,21 +37,17 @@ from lrgd.options import (
     Seed,
     Users,
 )
+from lrgd.progress import Display
 from lrgd.server_commands import doctor, serve
 from lrgd.show import (
-    audit_table,
     estimate_line,
     optimization_line,
-    paid_line,
     printer,
     recommendation_view,
-    results_table,
     story,
-    telling,
 )
 from lrgd.web import web
-from lrgd.workbench import ModelChoice, Workbench, open_workbench, settled
-from memory.errors import InputError
+from lrgd.workbench import ModelChoice, Workbench, settled
 
 T = TypeVar("T")
 
@@ -64,6 +58,9 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(data, name="data")
+app.add_typer(report, name="report")
+app.add_typer(suite, name="suite")
+app.command()(evaluate)
 app.command()(doctor)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
 app.add_typer(theory_commands.app)
@@ -125,38 +122,8 @@ def optimize(
         return
     opened = runs.begin(planned, resume=resume)
     if not opened.optimized:
-        _with_workbench(opened, lambda bench: runs.optimize(opened, bench), budget, cache=cache)
+        with_workbench(opened, partial(_optimize, opened), budget, cache=cache)
     print(f"{optimization_line(opened.records)} Next: lrgd evaluate --run {run}")
-
-
-@app.command()
-def evaluate(
-    run: RunPath = DEFAULT_RUN,
-    bundle: Annotated[Path | None, typer.Option(help="The run's bundle, if it has moved.")] = None,
-    json_: Json = False,
-    base_url: BaseUrl = None,
-    model: Model = None,
-    api_key: Key = NO_KEY,
-    max_calls: MaxCalls = None,
-    max_tokens: MaxTokens = None,
-    cache: Cache = True,
-) -> None:
-    """Score zero-shot, ICL, LRGD and the floors on the test tasks; write the report."""
-    opened = runs.reopen(run, ModelChoice(base_url, model, api_key), bundle)
-    if not opened.optimized:
-        done, wanted = len(opened.records), len(opened.header.users)
-        raise InputError(
-            f"{run}: {done} of {wanted} users are done: `lrgd optimize --resume` first"
-        )
-    if not opened.scored:
-        budget = Budget(max_calls, max_tokens)
-        _with_workbench(opened, lambda bench: runs.score(opened, bench), budget, cache=cache)
-    rows = runs.table(opened)
-    files = runs.report(opened, rows)
-    if json_:
-        print(json.dumps(numbers(opened.header, opened.records, rows), indent=2))
-        return
-    _print_results(rows, files)
 
 
 @app.command()
@@ -172,7 +139,7 @@ def recommend(
     """Rank a user's test candidates with the best demonstration that a run remembers."""
     opened = runs.reopen(run, ModelChoice(base_url, model, api_key), bundle)
     task = opened.bundle.task(user, "test")
-    state = _with_workbench(opened, lambda bench: runs.recommend(opened, bench, user))
+    state = with_workbench(opened, lambda bench: runs.recommend(opened, bench, user))
     printer().print(recommendation_view(state, task, top))
 
 
@@ -192,56 +159,28 @@ def demo(
     run = runs.begin(planned, resume=run_path.exists())
 
     async def whole_job(bench: Workbench) -> tuple[UserRecord, RecommendationState]:
-        await runs.optimize(run, bench)
-        await runs.score(run, bench)
-        record = telling(run.records)
+        with Display() as display:
+            await runs.optimize(run, bench, display)
+            await runs.score(run, Evaluation(), bench, display)
+        record = perturbed_first(run.records)
         return record, await runs.recommend(run, bench, record.user_id)
 
-    record, state = _with_workbench(run, whole_job)
+    record, state = with_workbench(run, whole_job)
     user = record.user_id
     printer().print(story(record, run.bundle.task(user, "validation")))
     printer().print(recommendation_view(state, run.bundle.task(user, "test"), 10))
-    rows = runs.table(run)
-    _print_results(rows, runs.report(run, rows))
+    tell(run, Evaluation())
 
 
-def _with_workbench(
-    run: runs.Run,
-    job: Callable[[Workbench], Coroutine[Any, Any, T]],
-    budget: Budget | None = None,
-    *,
-    cache: bool = True,
-    memory: Path | None = None,
-) -> T:
-    """Do a job with the run's model and memory (or another one); say what it paid."""
-
-    async def opened() -> T:
-        answers = SqliteCache[bytes](path=str(run.folder.answers)) if cache else None
-        async with open_workbench(
-            memory or run.folder.memory, run.choice, cache=answers, budget=budget
-        ) as bench:
-            try:
-                return await job(bench)
-            finally:
-                print(paid_line(bench.meter), file=sys.stderr)
-
-    return asyncio.run(opened())
+async def _optimize(run: runs.Run, bench: Workbench) -> None:
+    with Display() as display:
+        await runs.optimize(run, bench, display)
 
 
 def _dry_run(run: runs.Run, budget: Budget) -> None:
     run.folder.folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as folder:
-        estimate = _with_workbench(
+        estimate = with_workbench(
             run, lambda bench: runs.estimate(run, bench), budget, memory=Path(folder)
         )
     print(estimate_line(estimate))
-
-
-def _print_results(rows: Sequence[MethodResult], files: ReportFiles) -> None:
-    printer().print(results_table(rows))
-    if worth_an_audit(rows):
-        printer().print(audit_table(rows))
-    print(verdict(rows))
-    print(f"Report: {files.page}")
-    for plot in files.plots:
-        print(f"Plot:   {plot}")

@@ -55,4 +55,15 @@ MaxTokens = Annotated[
     int | None, typer.Option(min=1, help="Budget: tokens, prompts included, that it may pay.")
 ]
 Cache = Annotated[bool, typer.Option(help="Keep answers, and never pay a request twice.")]
+Methods = Annotated[
+    str,
+    typer.Option(
+        help="main (no ablations), all, or names with commas between them: m = 2, no perturbation. "
+        "The floors and LRGD are always there; ablations are optimised first."
+    ),
+]
+Seeds = Annotated[
+    int, typer.Option(min=1, help="Sampling seeds to optimise with: the run's and those after it.")
+]
+Reference = Annotated[str, typer.Option(help="The method that all others are paired with.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

@@ -3,27 +3,27 @@
 `begin` and `reopen` check everything that can be checked before a model is started.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pydantic import TypeAdapter
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from agents.endpoint import Usage
 from agents.probe import RankingMode
+from evals.arms import Arm, Evaluation, arms_of, optimisations
 from evals.bundle import Bundle, load_bundle
-from evals.evaluate import MethodResult, results, score_users
+from evals.evaluate import score_users
+from evals.findings import Findings, findings
 from evals.journal import RunFolder, RunHeader, UserRecord
-from evals.methods import METHODS, Tools
-from evals.optimize import Progress, optimize_users
+from evals.methods import Tools
+from evals.optimize import optimize_users
 from evals.report import ReportFiles, write_report
 from graphs import LoopSettings, build_graph, build_recommendation_graph, open_checkpoints
 from graphs.recommendation import RecommendationState
+from lrgd.progress import Display
 from lrgd.workbench import ModelChoice, Workbench
+from memory import DemonstrationMemory
 from memory.errors import InputError
 
 
@@ -47,9 +47,32 @@ class Run:
     def optimized(self) -> bool:
         return len(self.records) == len(self.header.users)
 
-    @property
-    def scored(self) -> bool:
-        return len(self.folder.scores.read()) == len(METHODS) * len(self.header.users)
+    def variant(self, settings: LoopSettings) -> "Run":
+        """The same run with other settings, in a folder inside this one's; itself where equal."""
+        own, other = self.header.settings.model_dump(), settings.model_dump()
+        changes = {key: other[key] for key in sorted(own) if own[key] != other[key]}
+        if not changes:
+            return self
+        name = ",".join(
+            f"{key}={'none' if value == '' else value}" for key, value in changes.items()
+        )
+        header = self.header.model_copy(update={"settings": settings})
+        return replace(self, folder=self.folder.variant(name), header=header)
+
+    def arms(self, wanted: Evaluation) -> list[Arm]:
+        """The arms of an evaluation, with the records that there are."""
+
+        def records(settings: LoopSettings) -> list[UserRecord]:
+            return self.variant(settings).records
+
+        return list(arms_of(wanted, self.header.settings, records))
+
+    def ready(self, wanted: Evaluation) -> bool:
+        """Whether every optimisation is done and every ranking scored."""
+        known = {(s.method, s.seed, s.user_id) for s in self.folder.scores.read()}
+        arms, users = self.arms(wanted), self.header.users
+        asked = {(arm.method.name, arm.seed, user) for arm in arms for user in users}
+        return asked <= known and all(len(arm.records) == len(users) for arm in arms)
 
 
 def plan(
@@ -109,8 +132,12 @@ def reopen(path: Path, choice: ModelChoice, bundle_path: Path | None = None) -> 
     return Run(folder, bundle, header, replace(choice, ranking=mode, shuffles=header.shuffles))
 
 
-async def optimize(run: Run, bench: Workbench) -> None:
-    """Optimise the run's users that are not done."""
+async def optimize(run: Run, bench: Workbench, display: Display, name: str = "LRGD") -> None:
+    """Optimise the run's users that are not done.
+
+    Args:
+        name: what the display calls it.
+    """
     async with open_checkpoints(run.folder.checkpoints) as checkpointer:
         graph = build_graph(
             model=bench.model,
@@ -119,15 +146,29 @@ async def optimize(run: Run, bench: Workbench) -> None:
             settings=run.header.settings,
             checkpointer=checkpointer,
         )
-        with _OptimizationBar(len(run.header.users)) as bar:
-            await optimize_users(
-                run.bundle,
-                run.header.users,
-                graph,
-                run.folder.records,
-                at_once=bench.users_at_once,
-                report=bar.report,
-            )
+        await optimize_users(
+            run.bundle,
+            run.header.users,
+            graph,
+            run.folder.records,
+            at_once=bench.users_at_once,
+            report=display.optimizing(name, len(run.header.users)),
+        )
+
+
+async def optimize_variants(
+    run: Run, wanted: Evaluation, bench: Workbench, display: Display
+) -> None:
+    """Do the optimisations that an evaluation reads beside the run's own: ablations and seeds."""
+    for settings in optimisations(wanted, run.header.settings):
+        variant = run.variant(settings)
+        if variant is run or variant.optimized:
+            continue
+        # Of its own: what another optimisation found must not help this one.
+        memory = DemonstrationMemory.at(variant.folder.memory, bench.memory.embed)
+        begin(variant, resume=True)
+        name = variant.folder.folder.name
+        await optimize(variant, replace(bench, memory=memory), display, name)
 
 
 PILOT_USERS = 25
@@ -157,25 +198,25 @@ async def estimate(run: Run, bench: Workbench) -> Estimate:
     with TemporaryDirectory() as folder:
         header = run.header.model_copy(update={"users": tried})
         pilot = replace(run, folder=RunFolder(Path(folder)), header=header)
-        await optimize(pilot, bench)
+        with Display() as display:
+            await optimize(pilot, bench, display, "a pilot")
         spent = sum((record.usage for record in pilot.records), Usage())
     return Estimate(len(users), len(tried), spent.scaled(len(users) / len(tried)))
 
 
-async def score(run: Run, bench: Workbench) -> None:
-    """Score every method on the test tasks of the run's users."""
-    records = run.records
-    tools = Tools(bench.ranker, bench.memory.embed, run.header.settings)
-    with _bar() as bar:
-        task = bar.add_task("scoring", total=len(METHODS) * len(records))
-        await score_users(
-            run.bundle,
-            records,
-            tools,
-            run.folder.scores,
-            at_once=bench.users_at_once,
-            report=lambda score: bar.advance(task),
-        )
+async def score(run: Run, wanted: Evaluation, bench: Workbench, display: Display) -> None:
+    """Optimise what is not optimised yet, and score every method on the run's test tasks."""
+    await optimize_variants(run, wanted, bench, display)
+    arms = run.arms(wanted)
+    tools = Tools(bench.ranker, bench.memory.embed, run.header.settings, run.bundle.popularity)
+    await score_users(
+        run.bundle,
+        arms,
+        tools,
+        run.folder.scores,
+        at_once=bench.users_at_once,
+        report=display.scoring(len(arms) * len(run.header.users)),
+    )
 
 
 async def recommend(run: Run, bench: Workbench, user: str) -> RecommendationState:
@@ -187,44 +228,12 @@ async def recommend(run: Run, bench: Workbench, user: str) -> RecommendationStat
     return state
 
 
-def table(run: Run) -> list[MethodResult]:
-    """The rows of the run's table."""
-    return results(run.folder.scores.read())
+def found(run: Run, wanted: Evaluation) -> Findings:
+    """What a scored run says."""
+    scores = run.folder.scores.read()
+    return findings(run.bundle, run.header, wanted, run.arms(wanted), scores)
 
 
-def report(run: Run, rows: Sequence[MethodResult]) -> ReportFiles:
+def report(run: Run, said: Findings) -> ReportFiles:
     """Write the report of a scored run into its folder."""
-    folder = run.folder.folder / "report"
-    return write_report(folder, run.bundle, run.header, run.records, rows)
-
-
-class _OptimizationBar:
-    """Users done, model calls, mean Effect_D and time left, on standard error."""
-
-    def __init__(self, users: int) -> None:
-        self._bar = _bar()
-        self._task = self._bar.add_task("optimising", total=users)
-        self._calls = 0
-        self._effects: list[float] = []
-
-    def __enter__(self) -> "_OptimizationBar":
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def report(self, progress: Progress) -> None:
-        self._calls += progress.calls
-        if progress.done is not None:
-            chosen = progress.done.chosen
-            self._effects.append(chosen.effect if chosen else 0.0)
-            self._bar.advance(self._task)
-        mean = sum(self._effects) / max(1, len(self._effects))
-        text = f"optimising: {self._calls} calls, mean Effect_D {mean:.3f}"
-        self._bar.update(self._task, description=text)
-
-
-def _bar() -> Bar:
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Bar(*columns, console=Console(stderr=True))
+    return write_report(run.folder.report, said)

@@ -13,16 +13,20 @@ from rich.text import Text
 from agents.meter import Meter
 from agents.values import Item, Ranking, RankingTask
 from evals.bundle import Bundle
-from evals.evaluate import MethodResult
+from evals.compare import Comparison
+from evals.findings import Findings, verdict
 from evals.journal import UserRecord
-from evals.methods import REFERENCE
-from evals.report import SHOWN, TESTED
-from evals.statistics import p_text
+from evals.report import worth_an_audit
+from evals.stories import path_table
+from evals.tables import Table as Texts
+from evals.tables import agreement_table, audit_table, quality_table
 from graphs.recommendation import RecommendationState
-from graphs.state import PathState
 from lrgd.runs import Estimate
 from lrgd.workbench import Survey
 from memory import Demonstration
+
+SHOWN = ("nDCG@1", "nDCG@10", "Recall@10", "MRR", "Effect_D")
+"""Metrics for which a terminal has room; the report has all."""
 
 
 def bundle_summary(bundle: Bundle) -> RenderableType:
@@ -116,38 +120,31 @@ def estimate_line(found: Estimate) -> str:
     )
 
 
-def results_table(rows: Sequence[MethodResult]) -> Table:
-    """Every method's means, and its difference to the reference."""
-    table = Table(title=f"Test task, {rows[0].n} users")
-    table.add_column("method")
-    for name in SHOWN:
-        table.add_column(name, justify="right")
-    table.add_column(f"{TESTED} - {REFERENCE} [95 %]", justify="right")
-    table.add_column("p", justify="right")
-    for row in rows:
-        d = row.differences.get(TESTED)
-        difference = f"{d.mean:+.4f} [{d.low:+.4f}, {d.high:+.4f}]" if d else ""
-        means = (f"{row.means[name]:.4f}" for name in SHOWN)
-        p = p_text(row.p_values[TESTED]) if row.p_values else ""
-        table.add_row(row.method, *means, escape(difference), p)
-    return table
+def findings_view(found: Findings) -> RenderableType:
+    """The tables of a scored run, and where LRGD stands."""
+    reference = found.evaluation.reference
+    tables = [quality_table(found.rows, reference, SHOWN)]
+    if worth_an_audit(found.rows):
+        tables.append(audit_table(found.rows))
+    if found.correlations:
+        tables.append(agreement_table(found.correlations))
+    return Group(*map(table_view, tables), Text(verdict(found.rows, reference)))
 
 
-def audit_table(rows: Sequence[MethodResult]) -> Table:
-    """What the model did with the lists that it was asked for, method by method."""
-    table = Table(title="Audit")
-    for name in ("method", "rankings", "repeated", "not in the set", "missing", "cut off"):
-        table.add_column(name, justify="left" if name == "method" else "right")
-    for name in ("nDCG@10", "by the letter", "position sd"):
-        table.add_column(name, justify="right")
-    for row in rows:
-        a = row.audit
-        shares = (f"{rate:.1%}" for rate in (a.duplicates, a.out_of_set, a.missing, a.truncated))
-        strict = "" if a.strict_ndcg_at_10 is None else f"{a.strict_ndcg_at_10:.4f}"
-        moved = "" if a.position_sd is None else f"{a.position_sd:.2f}"
-        lenient = f"{row.means['nDCG@10']:.4f}"
-        table.add_row(row.method, str(a.rankings), *shares, lenient, strict, moved)
-    return table
+def comparison_view(found: Comparison) -> RenderableType:
+    """What two runs differ in, and how their methods stand to each other."""
+    settings = (Text(f"{key}: A {a}, B {b}") for key, (a, b) in found.settings.items())
+    return Group(*settings, table_view(found.table()))
+
+
+def table_view(table: Texts) -> Table:
+    """A table of text in the terminal: the first column left, numbers right."""
+    view = Table(title=table.title)
+    for at, name in enumerate(table.head):
+        view.add_column(escape(name), justify="right" if at else "left")
+    for row in table.rows:
+        view.add_row(*map(escape, row))
+    return view
 
 
 def story(record: UserRecord, validation: RankingTask) -> RenderableType:
@@ -160,20 +157,8 @@ def story(record: UserRecord, validation: RankingTask) -> RenderableType:
         *(Text(f"  - {item.title}") for item in validation.history),
         Text(f"Then, unseen by the writer: {target.title}\n"),
     ]
-    for path in record.paths:
-        parts.append(_path_table(record, path))
+    parts += [_path_view(path_table(record, path)) for path in record.paths]
     return Group(*parts, _choice(record.chosen))
-
-
-def telling(records: Sequence[UserRecord]) -> UserRecord:
-    """The user to tell about: one with a perturbation if any, of those the largest gain."""
-
-    def interest(record: UserRecord) -> tuple[bool, float]:
-        perturbed = any(j.source is not None for j in record.judgements)
-        first, chosen = record.first, record.chosen
-        return perturbed, (chosen.effect - first.effect) if chosen and first else 0.0
-
-    return max(records, key=interest)
 
 
 def _cleaning_table(cleaning: dict[str, Any]) -> Table:
@@ -193,23 +178,11 @@ def _cleaning_table(cleaning: dict[str, Any]) -> Table:
     return table
 
 
-def _path_table(record: UserRecord, path: PathState) -> Table:
-    table = Table(title=f"path {path.index}", title_justify="left", show_lines=False)
-    for name in ("round", "Effect_D", "rank", "similarity"):
-        table.add_column(name, justify="right")
-    table.add_column("demonstration")
-    judged = {j.round: j for j in record.judgements if j.path == path.index}
-    for trial in path.trials:
-        d, j = trial.demonstration, judged.get(trial.demonstration.round)
-        similarity = f"{j.similarity:.2f}" if j and j.similarity is not None else ""
-        text = Text(d.text if trial.verdict == "usable" else f"[rejected: {trial.verdict}]")
-        if d.perturbed_by:
-            text.append("  <- perturbed", style="magenta")
-        if j and j.collapsed:
-            injected = f", path {j.source} is injected" if j.source is not None else ""
-            text.append(f"  COLLAPSE{injected}", style="red")
-        table.add_row(str(d.round), f"{d.effect:.2f}", str(trial.rank or "-"), similarity, text)
-    return table
+def _path_view(table: Texts) -> Table:
+    """As `table_view`, but the last column is text."""
+    view = table_view(table)
+    view.title_justify, view.columns[-1].justify = "left", "left"
+    return view
 
 
 def _choice(chosen: Demonstration | None) -> RenderableType:

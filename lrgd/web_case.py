@@ -35,7 +35,7 @@ def case_html(case: CaseView, similarities: Rounds, threshold: float) -> str:
     )
 
 
-def similarities(judgements: Sequence[Judgement], rounds: int) -> Rounds:
+def similarity_by_round(judgements: Sequence[Judgement], rounds: int) -> Rounds:
     """The guard's cosines by path, one a round."""
     found: dict[int, list[float | None]] = {}
     for judged in judgements:

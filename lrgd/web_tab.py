@@ -18,7 +18,7 @@ from graphs.session.state import settings_of
 from graphs.session.views import StepsView, StepView
 from lrgd.chat_view import render
 from lrgd.desk import Desk, QuitView, SavedView, Seat
-from lrgd.web_case import case_html, similarities
+from lrgd.web_case import case_html, similarity_by_round
 from lrgd.web_html import as_html, plain
 from memory.errors import InputError, LrgdError
 
@@ -115,7 +115,7 @@ class Tab:
             return Shown(log, live, NOBODY)
         state = await session.state()
         settings = settings_of(state)
-        alike = similarities(state.get("judgements", []), settings.rounds)
+        alike = similarity_by_round(state.get("judgements", []), settings.rounds)
         case = case_html(await session.case(), alike, settings.similarity_threshold)
         return Shown(log, live, case)
 

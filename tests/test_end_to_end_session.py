@@ -34,11 +34,11 @@ def told(run: Path, bundle: Bundle) -> str:
         "/order demonstration-first",
         "/round",
         "/reveal",
+        "/case",
+        "/export",
         "/fork 5",
         "/step",
         "/history",
-        "/case",
-        "/export",
     ]
     found = subprocess.run(
         [*LRGD, "chat", str(run.parent / "bundle"), "--run", str(run)],
@@ -61,7 +61,6 @@ def test_every_command_showed_something(told: str) -> None:
         "written by a person",
         "perturbed from path 1",
         "prompt order from now on: demonstration-first",
-        "recalled, since they ranked the true next item high",
         "The true next item:",
         "Next: generator of path 1.",
     ):
@@ -89,6 +88,7 @@ def test_the_exported_script_comes_to_the_same_numbers(told: str, run: Path) -> 
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
     )
     assert found.returncode == 0, found.stdout + found.stderr
-    assert re.search(r"/step x\d+: Effect_D 0\.\d+$", found.stdout, re.MULTILINE)
+    for line in ("/keep", "/perturb from 1 on 0", "/order demonstration-first", "/reveal"):
+        assert re.search(rf"^{line} x1: Effect_D \d\.\d+$", found.stdout, re.MULTILINE), line
     (transcript,) = (run / "sessions").glob("*/transcript.md")
     assert "## `/step`" in transcript.read_text()

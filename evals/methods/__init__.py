@@ -1,30 +1,31 @@
 """The methods that are compared, one file a method: each ranks a user's test task in its own way.
 
-A new one is a function of `Method`'s type in a file of its own, and a line in METHODS.
+A new one is a `Method` in a file of its own, and a place in METHODS.
 """
 
+from evals.methods.ablations import ABLATIONS
 from evals.methods.base import Method, Tools
-from evals.methods.bm25 import bm25
-from evals.methods.icl import icl
-from evals.methods.lrgd import lrgd
-from evals.methods.random_floor import random_floor
-from evals.methods.similarity import last_item, minilm
-from evals.methods.zero_shot import zero_shot
+from evals.methods.bm25 import BM25
+from evals.methods.icl import ICL
+from evals.methods.lrgd import LRGD
+from evals.methods.popularity import POPULARITY
+from evals.methods.random_floor import RANDOM
+from evals.methods.similarity import LAST_ITEM, MINILM
+from evals.methods.zero_shot import ZERO_SHOT
 
 METHODS: dict[str, Method] = {
-    "random": random_floor,
-    "last item": last_item,
-    "BM25": bm25,
-    "MiniLM cosine": minilm,
-    "zero-shot": zero_shot,
-    "ICL": icl,
-    "LRGD": lrgd,
+    method.name: method
+    for method in (
+        *(RANDOM, POPULARITY, LAST_ITEM, BM25, MINILM),
+        *(ZERO_SHOT, ICL, LRGD),
+        *ABLATIONS,
+    )
 }
-"""In the order in which they are shown."""
+"""By name, in the order in which they are shown."""
 
-FLOORS = ("random", "last item", "BM25", "MiniLM cosine")
-"""Those that need no language model."""
+FLOORS = tuple(name for name, method in METHODS.items() if method.kind == "floor")
+"""Those that need no language model: they stand in every table."""
 
-REFERENCE = "zero-shot"
+MAIN = tuple(name for name, method in METHODS.items() if method.kind != "ablation")
 
-__all__ = ["FLOORS", "METHODS", "REFERENCE", "Method", "Tools"]
+__all__ = ["FLOORS", "MAIN", "METHODS", "Method", "Tools"]

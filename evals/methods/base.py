@@ -1,7 +1,8 @@
 """What every method takes and gives."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from agents.endpoint import Usage
 from agents.prompts import ranking_state
@@ -11,6 +12,8 @@ from evals.journal import UserRecord
 from graphs.settings import LoopSettings
 from memory import Demonstration, Embed
 
+Kind = Literal["floor", "model", "ablation"]
+
 
 @dataclass(frozen=True, slots=True)
 class Tools:
@@ -19,10 +22,36 @@ class Tools:
     ranker: Ranker
     embed: Embed
     settings: LoopSettings
+    popularity: Mapping[str, int]
+    """Item id -> its interactions, those that are anybody's target left out."""
 
 
 Result = tuple[Ranking, Usage]
-Method = Callable[[Tools, RankingTask, UserRecord], Awaitable[Result]]
+Rank = Callable[[Tools, RankingTask, UserRecord], Awaitable[Result]]
+Pick = Callable[[UserRecord], Demonstration | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One way to rank a user's test task."""
+
+    name: str
+    kind: Kind
+    """floor: without a language model. ablation: LRGD with one thing changed."""
+    rank: Rank
+    pick: Pick | None = None
+    """Which of a user's demonstrations it ranks with; None where it needs no optimisation."""
+    changes: Mapping[str, Any] | None = None
+    """Settings of the optimisation it needs that are not the run's own."""
+
+
+def prompted(name: str, kind: Kind, pick: Pick, changes: Mapping[str, Any] | None = None) -> Method:
+    """A method that has the model rank with one of the user's demonstrations."""
+
+    async def rank(tools: Tools, task: RankingTask, record: UserRecord) -> Result:
+        return await with_demonstration(tools, task, pick(record))
+
+    return Method(name, kind, rank, pick, changes)
 
 
 async def with_demonstration(

@@ -5,12 +5,12 @@ import bm25s
 from agents.endpoint import Usage
 from agents.values import RankingTask, ranking_from
 from evals.journal import UserRecord
-from evals.methods.base import Result, Tools
+from evals.methods.base import Method, Result, Tools
 
 RECENT_TITLES = 5
 
 
-async def bm25(tools: Tools, task: RankingTask, record: UserRecord) -> Result:
+async def rank(tools: Tools, task: RankingTask, record: UserRecord) -> Result:
     """The last five titles as one query; a word's rarity is counted over the candidates."""
     index = bm25s.BM25()
     titles = [c.title for c in task.candidates]
@@ -21,3 +21,6 @@ async def bm25(tools: Tools, task: RankingTask, record: UserRecord) -> Result:
     scores = index.get_scores(known) if known else [0.0] * len(titles)
     by_id = {c.id: float(x) for c, x in zip(task.candidates, scores, strict=True)}
     return ranking_from(by_id, task.candidates), Usage()
+
+
+BM25 = Method("BM25", "floor", rank)

@@ -1,10 +1,5 @@
 """In-context learning: the first demonstration that the model wrote, never optimised."""
 
-from agents.values import RankingTask
-from evals.journal import UserRecord
-from evals.methods.base import Result, Tools, with_demonstration
+from evals.methods.base import prompted
 
-
-async def icl(tools: Tools, task: RankingTask, record: UserRecord) -> Result:
-    """Rank with the record's first demonstration."""
-    return await with_demonstration(tools, task, record.first)
+ICL = prompted("ICL", "model", lambda record: record.first)

@@ -1,10 +1,13 @@
 """LRGD: the demonstration that was chosen on the validation task."""
 
-from agents.values import RankingTask
 from evals.journal import UserRecord
-from evals.methods.base import Result, Tools, with_demonstration
+from evals.methods.base import prompted
+from memory import Demonstration
 
 
-async def lrgd(tools: Tools, task: RankingTask, record: UserRecord) -> Result:
-    """Rank with the record's chosen demonstration."""
-    return await with_demonstration(tools, task, record.chosen)
+def chosen(record: UserRecord) -> Demonstration | None:
+    """The demonstration that the optimisation settled on."""
+    return record.chosen
+
+
+LRGD = prompted("LRGD", "model", chosen)

@@ -4,12 +4,15 @@ from agents.endpoint import Usage
 from agents.values import RankingTask, ranking_from
 from evals.draws import generator, shuffled
 from evals.journal import UserRecord
-from evals.methods.base import Result, Tools
+from evals.methods.base import Method, Result, Tools
 
 
-async def random_floor(tools: Tools, task: RankingTask, record: UserRecord) -> Result:
+async def rank(tools: Tools, task: RankingTask, record: UserRecord) -> Result:
     """The same random order in every run."""
     rng = generator(tools.settings.seed, task.user_id, "random floor")
     order = shuffled(rng, [c.id for c in task.candidates])
-    falling = {item_id: 1.0 / rank for rank, item_id in enumerate(order, start=1)}
+    falling = {item_id: 1.0 / place for place, item_id in enumerate(order, start=1)}
     return ranking_from(falling, task.candidates), Usage()
+
+
+RANDOM = Method("random", "floor", rank)

@@ -5,7 +5,7 @@ import asyncio
 from agents.endpoint import Usage
 from agents.values import RankingTask, ranking_from
 from evals.journal import UserRecord
-from evals.methods.base import Result, Tools
+from evals.methods.base import Method, Result, Tools
 
 RECENT_TITLES = 3
 
@@ -27,3 +27,7 @@ async def _by_cosine(tools: Tools, task: RankingTask, last: int) -> Result:
     cosines = rows[: len(titles)] @ rows[len(titles) :].mean(axis=0)
     scores = {c.id: float(x) for c, x in zip(task.candidates, cosines, strict=True)}
     return ranking_from(scores, task.candidates), Usage()
+
+
+LAST_ITEM = Method("last item", "floor", last_item)
+MINILM = Method("MiniLM cosine", "floor", minilm)

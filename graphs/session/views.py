@@ -83,6 +83,8 @@ class PathView:
     """Its latest usable demonstration; empty before the first."""
     effects: tuple[float, ...]
     """Effect_D of each round."""
+    similarities: tuple[float, ...]
+    """Cosine of each usable demonstration and the one before it, as the guard found it."""
     resting: bool
     """Whether it put the true next item first."""
 
@@ -146,6 +148,8 @@ class StepView:
     perturbed_by: str = ""
     """Text of the demonstration that was injected."""
     judgements: tuple[Judgement, ...] = ()
+    similarities: tuple[tuple[float, ...], ...] = ()
+    """For each judgement, the path's cosines so far."""
     similarity_threshold: float | None = None
     """Cosine from which the guard calls two demonstrations copies."""
     places: tuple[Place, ...] = ()

@@ -80,7 +80,7 @@ def test_what_is_no_bundle_is_refused_and_never_overwritten(bundle: Bundle, tmp_
     (tmp_path / "manifest.json").write_text('{"format": 99}')
     for name in ("items.jsonl", "users.jsonl"):
         (tmp_path / name).touch()
-    with pytest.raises(InputError, match="wanted a bundle of format 1"):
+    with pytest.raises(InputError, match="wanted a bundle of format 2"):
         load_bundle(tmp_path)
 
 

@@ -12,12 +12,12 @@ TASK = RankingTask(
     (Item("a", "Merino Wool"), Item("b", "Viking Puzzle"), Item("c", "Herb Seeds by Sunfold")),
     "b",
 )
-TOOLS = Tools(WordRanker(), hashed_words, LoopSettings())
+TOOLS = Tools(WordRanker(), hashed_words, LoopSettings(), {"a": 2, "c": 3})
 
 
 async def order(method: str, task: RankingTask = TASK) -> list[str]:
     record: UserRecord = None  # type: ignore[assignment]  # floors read none
-    ranking, usage = await METHODS[method](TOOLS, task, record)
+    ranking, usage = await METHODS[method].rank(TOOLS, task, record)
     assert usage.calls == 0
     return list(ranking.order)
 
@@ -36,3 +36,7 @@ async def test_floors_rank_titles_without_words_in_common_or_without_words(metho
     strange = (Item("a", "!!!"), Item("b", "日本語"), Item("c", "a"))
     task = RankingTask("u", (Item("h", "???"),), strange, "b")
     assert sorted(await order(method, task)) == ["a", "b", "c"]
+
+
+async def test_popularity_is_blind_to_the_history() -> None:
+    assert await order("popularity") == ["c", "a", "b"]

@@ -1,6 +1,7 @@
 """A whole run, from records to report, with scripted texts and a real graph and memory."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,13 +9,16 @@ import pytest
 
 from agents.endpoint import Usage
 from agents.values import RankingAudit
+from evals.arms import Arm, Evaluation, arms_of, evaluation, optimisations
 from evals.bundle import Bundle
 from evals.curves import rejected, round_means
-from evals.evaluate import results, score_users
+from evals.evaluate import score_users
+from evals.findings import Findings, findings, numbers, verdict
 from evals.journal import Lines, RunFolder, RunHeader, Score, UserRecord
-from evals.methods import METHODS, Tools
+from evals.methods import FLOORS, MAIN, METHODS, Tools
 from evals.optimize import Progress, optimize_users
-from evals.report import numbers, verdict, write_report
+from evals.report import write_report
+from evals.results import results, scored_methods
 from graphs import LoopSettings, build_graph, open_checkpoints
 from memory import DemonstrationMemory
 from memory.errors import InputError
@@ -22,6 +26,7 @@ from tests.scripted import ScriptedChat, WordRanker, hashed_words
 
 SETTINGS = LoopSettings(paths=2, rounds=4, dataset="sample")
 USERS = 4
+MAIN_TABLE = Evaluation()
 
 
 @pytest.fixture
@@ -92,9 +97,27 @@ async def test_the_first_demonstration_is_the_first_usable_one(
         assert record.first.round == 1
 
 
-async def score(folder: RunFolder, bundle: Bundle, records: list[UserRecord]) -> list[Score]:
-    tools = Tools(WordRanker(), hashed_words, SETTINGS)
-    return await score_users(bundle, records, tools, folder.scores, at_once=3)
+def arms(records: list[UserRecord], wanted: Evaluation = MAIN_TABLE) -> list[Arm]:
+    return list(arms_of(wanted, SETTINGS, lambda settings: records))
+
+
+async def score(
+    folder: RunFolder,
+    bundle: Bundle,
+    records: list[UserRecord],
+    wanted: Evaluation = MAIN_TABLE,
+) -> list[Score]:
+    tools = Tools(WordRanker(), hashed_words, SETTINGS, bundle.popularity)
+    return await score_users(bundle, arms(records, wanted), tools, folder.scores, at_once=3)
+
+
+async def found(
+    folder: RunFolder, bundle: Bundle, wanted: Evaluation = MAIN_TABLE
+) -> tuple[Findings, list[UserRecord]]:
+    records = await optimize(folder, bundle)
+    scores = await score(folder, bundle, records, wanted)
+    run = header(users=tuple(r.user_id for r in records), model="<b>model</b>")
+    return findings(bundle, run, wanted, arms(records, wanted), scores), records
 
 
 async def test_every_method_is_scored_on_the_same_users_once(
@@ -102,7 +125,7 @@ async def test_every_method_is_scored_on_the_same_users_once(
 ) -> None:
     records = await optimize(folder, bundle)
     scores = await score(folder, bundle, records)
-    assert len(scores) == len(METHODS) * USERS
+    assert len(scores) == len(MAIN) * USERS
     written = folder.scores.path.read_bytes()
     assert await score(folder, bundle, records) == scores
     assert folder.scores.path.read_bytes() == written
@@ -118,58 +141,112 @@ async def test_choices_never_depend_on_the_test_task(
     }
     other = RunFolder(tmp_path / "other")
     other.begin(header(), resume=False)
-    assert await optimize(other, replace(bundle, users=swapped), None) == records
+    again = await optimize(other, replace(bundle, users=swapped), None)
+    assert again == records
+    # Byte for byte, apart from how long it took.
+    written = [folder.records.path.read_bytes(), other.records.path.read_bytes()]
+    ours, others = (re.sub(rb'"seconds":[0-9.e-]+', b"", text) for text in written)
+    assert ours == others
 
 
-async def test_the_table_pairs_every_method_with_zero_shot(
+async def test_the_table_pairs_every_method_with_the_reference(
     folder: RunFolder, bundle: Bundle
 ) -> None:
-    records = await optimize(folder, bundle)
-    rows = results(await score(folder, bundle, records))
-    assert [row.method for row in rows] == list(METHODS)
-    by_name = {row.method: row for row in rows}
+    said, _ = await found(folder, bundle)
+    assert [row.method for row in said.rows] == list(MAIN)
+    by_name = {row.method: row for row in said.rows}
     difference = by_name["LRGD"].differences["nDCG@10"]
     assert difference.mean == pytest.approx(
         by_name["LRGD"].means["nDCG@10"] - by_name["zero-shot"].means["nDCG@10"]
     )
     assert by_name["zero-shot"].differences == {}
-    assert by_name["random"].calls == 0
-    assert by_name["ICL"].calls == USERS
+    assert by_name["random"].test.calls == 0
+    assert by_name["ICL"].test.calls == USERS
+    assert by_name["ICL"].optimization == sum((r.usage for r in said.records), Usage())
+    assert by_name["zero-shot"].optimization is None
+
+
+async def test_seeds_are_averaged_by_user_and_their_spread_is_told(
+    folder: RunFolder, bundle: Bundle
+) -> None:
+    said, _ = await found(folder, bundle, Evaluation(seeds=3))
+    by_name = {row.method: row for row in said.rows}
+    assert by_name["LRGD"].seeds == 3
+    # The same records three times over: no spread, the same means, three times the calls.
+    assert by_name["LRGD"].seed_sd["nDCG@10"] == 0
+    assert by_name["LRGD"].test.calls == 3 * USERS
+    assert by_name["zero-shot"].seeds == 1
+    assert by_name["zero-shot"].seed_sd == {}
+
+
+def test_seeds_that_differ_have_their_spread() -> None:
+    wanted = Evaluation(seeds=2)
+    made = arms([], wanted)
+    ranks = {arm.seed: 1 if arm.seed == SETTINGS.seed else 3 for arm in made}
+    scores = [Score(a.method.name, u, ranks[a.seed], seed=a.seed) for a in made for u in "ab"]
+    rows = {row.method: row for row in results(scored_methods(scores, made), "zero-shot")}
+    assert rows["LRGD"].means["nDCG@10"] == pytest.approx((1 + 0.5) / 2)
+    assert rows["LRGD"].seed_sd["nDCG@10"] == pytest.approx(0.5 / 2**0.5)
+    assert rows["LRGD"].n == 2
+
+
+def test_methods_are_asked_for_by_name() -> None:
+    assert evaluation("main") == Evaluation()
+    assert evaluation("all").methods == tuple(METHODS)
+    some = evaluation("no perturbation, M = 2", reference="bm25")
+    assert some.methods == (*FLOORS, "LRGD", "LRGD, m = 2", "LRGD, no perturbation")
+    assert some.reference == "BM25"
+    with pytest.raises(InputError, match=r"no method 'nothing'; there are: main, all, random"):
+        evaluation("nothing")
+
+
+def test_an_ablation_that_the_run_is_already_is_not_optimised_again() -> None:
+    wanted = evaluation("m = 2, m = 1")
+    assert [s.paths for s in optimisations(wanted, SETTINGS)] == [2, 1]
+    assert len(optimisations(evaluation("main", seeds=3), SETTINGS)) == 3
+    assert len(optimisations(evaluation("all"), LoopSettings())) == 7
 
 
 def test_methods_on_different_users_are_not_compared() -> None:
-    scores = [Score(m, u, 1) for m in METHODS for u in ("a", "b")]
-    assert len(results(scores)) == len(METHODS)
+    made = arms([])
+    scores = [Score(a.method.name, u, 1, seed=a.seed) for a in made for u in ("a", "b")]
+    assert len(results(scored_methods(scores, made), "zero-shot")) == len(MAIN)
     with pytest.raises(InputError, match="same users"):
-        results(scores[:-1])
+        scored_methods(scores[:-1], made)
 
 
 async def test_the_report_is_one_page_with_its_plots_inside(
     folder: RunFolder, bundle: Bundle, tmp_path: Path
 ) -> None:
-    records = await optimize(folder, bundle)
-    rows = results(await score(folder, bundle, records))
-    run = header(users=tuple(r.user_id for r in records), model="<b>model</b>")
-    files = write_report(tmp_path / "report", bundle, run, records, rows)
+    said, _ = await found(folder, bundle, evaluation("all"))
+    files = write_report(tmp_path / "report", said)
     page = files.page.read_text("utf-8")
-    assert page.count("data:image/svg+xml;base64,") == 2
+    assert page.count("data:image/svg+xml;base64,") == 4
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "&lt;b&gt;model" in page
-    assert verdict(rows) in page.replace("&#39;", "'")
+    assert verdict(said.rows, "zero-shot") in page.replace("&#39;", "'")
     assert all(plot.read_bytes().startswith(b"\x89PNG") for plot in files.plots)
-    assert json.loads(files.numbers.read_text()) == json.loads(
-        json.dumps(numbers(run, records, rows))
-    )
+    assert json.loads(files.numbers.read_text()) == json.loads(json.dumps(numbers(said)))
+    assert "| LRGD, m = 1 " in (tmp_path / "report" / "quality.md").read_text()
+    assert "LRGD, m = 1 " in (tmp_path / "report" / "quality.tex").read_text()
+    assert page.count("<h3>shopper-") == len(said.stories) == 3
 
 
-def test_the_verdict_names_a_floor_that_is_not_beaten() -> None:
+def test_the_verdict_names_the_floors_that_are_not_beaten() -> None:
+    made = arms([])
     ranks = {**dict.fromkeys(METHODS, 30), "MiniLM cosine": 1, "zero-shot": 5, "LRGD": 4}
-    scores = [Score(m, u, rank) for m, rank in ranks.items() for u in ("a", "b")]
-    text = verdict(results(scores))
-    assert "does not beat the floor MiniLM cosine" in text
-    ranks["MiniLM cosine"] = 9
-    scores = [Score(m, u, rank) for m, rank in ranks.items() for u in ("a", "b")]
-    assert "above all floors" in verdict(results(scores))
+
+    def said() -> str:
+        scores = [
+            Score(a.method.name, u, ranks[a.method.name], seed=a.seed) for a in made for u in "ab"
+        ]
+        return verdict(results(scored_methods(scores, made), "zero-shot"), "zero-shot")
+
+    assert "does not beat the floor MiniLM cosine." in said()
+    ranks["BM25"] = ranks["random"] = 4
+    assert "does not beat the floors random, BM25 and MiniLM cosine." in said()
+    ranks |= dict.fromkeys(FLOORS, 9)
+    assert "above all floors" in said()
 
 
 async def test_round_means_carry_resting_paths_forward(folder: RunFolder, bundle: Bundle) -> None:

@@ -118,15 +118,61 @@ def test_a_run_from_optimize_to_recommend(saved: Path, tmp_path: Path) -> None:
         found = lrgd("evaluate", *options, "--json")
         assert found.returncode == 0, found.stderr
         table = lrgd("evaluate", *options)
+        ablated = lrgd("evaluate", *options, "--methods", "m = 1", "--reference", "LRGD")
+        assert_refused(lrgd("evaluate", *options, "--methods", "m = 9"), "no method 'm = 9'")
         recommended = lrgd("recommend", saved, "--user", "shopper-001", *options)
     numbers = json.loads(found.stdout)
     assert [m["method"] for m in numbers["methods"]][-1] == "LRGD"
     assert numbers["methods"][0]["n"] == 3
     assert "minus zero-shot" in table.stdout
+    assert "LRGD, m = 1" in ablated.stdout
+    assert "nDCG@10 - LRGD" in ablated.stdout
     assert (tmp_path / "run" / "report" / "report.html").is_file()
     assert_refused(lrgd("recommend", saved, "--user", "x", *options), "no user 'x'")
     users = json.loads((tmp_path / "run" / "run.json").read_text())["users"]
     assert ("shopper-001" in users) == ("demonstration of: own" in recommended.stdout)
+
+
+def test_a_suite_goes_on_where_it_was_and_its_run_is_compared(tmp_path: Path) -> None:
+    suite = tmp_path / "s.yaml"
+    data = "{source: sample, users: 5, candidates: 8}"
+    methods = "methods: m = 1, no perturbation\nseeds: 2\n"
+    suite.write_text(
+        f"name: s\nabout: s\ndata: {data}\nusers: 3\nsettings: {{paths: 2, rounds: 2}}\n{methods}"
+    )
+    with LoopbackModel() as server:
+        command = ["suite", "run", suite, "--out", tmp_path, *endpoint(server)]
+        made = lrgd(*command, "--ranking", "decision")
+        assert made.returncode == 0, made.stderr
+        asked = len(server.requests)
+        assert lrgd(*command, "--ranking", "decision").stdout == made.stdout
+        assert len(server.requests) == asked
+    run = tmp_path / "run"
+    rows = (run / "report" / "quality.md").read_text()
+    assert "LRGD, m = 1" in rows
+    assert "sd of seeds" in rows
+    variants = {f.name for f in (run / "variants").iterdir()}
+    later = {"seed=2025", "paths=1,seed=2025", "perturbation=False,seed=2025"}
+    assert variants == {"paths=1", "perturbation=False", *later}
+    shown = lrgd("report", "compare", run, run)
+    assert "+0.0000 [+0.0000, +0.0000]" in shown.stdout, shown.stderr
+    assert_refused(lrgd("report", "compare", run, tmp_path), "no run at")
+
+
+def test_a_suite_with_a_mistake_is_named(tmp_path: Path) -> None:
+    suite, out = tmp_path / "s.yaml", ["--out", tmp_path / "o"]
+    assert_refused(lrgd("suite", "run", suite, *out), "cannot read the suite")
+    good = "name: s\nabout: s\ndata: {source: llmrank}\n"
+    suite.write_text(good)
+    assert_refused(lrgd("suite", "run", suite, *out), "--data DIR")
+    for more, word in (
+        ("settings: {path: 3}", "path"),
+        ("methods: foo", "no method 'foo'"),
+        ("seed: 3", "seed"),
+        ("users: [", "cannot read"),
+    ):
+        suite.write_text(good + more)
+        assert_refused(lrgd("suite", "run", suite, *out), word)
 
 
 def test_another_package_named_agents_is_said_in_one_line(tmp_path: Path) -> None:

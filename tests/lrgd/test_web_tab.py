@@ -10,7 +10,7 @@ from agents.guard import Judgement
 from evals.bundle import Bundle
 from graphs.session.views import CaseView
 from lrgd.desk import Desk, open_desk
-from lrgd.web_case import NODES, case_html, similarities
+from lrgd.web_case import NODES, case_html, similarity_by_round
 from lrgd.web_tab import Shown, Tab
 from lrgd.workbench import ModelChoice
 from tests.loopback import LoopbackModel, sensible
@@ -181,7 +181,7 @@ async def test_the_strip_names_the_nodes_that_a_session_has(desk: Desk, user: st
 
 async def test_similarities_stand_by_path_and_round() -> None:
     found = [Judgement(1, 1, None, None, False), Judgement(1, 3, 0.5, 0.0, False)]
-    assert similarities(found, 4) == {1: [None, None, 0.5, None]}
+    assert similarity_by_round(found, 4) == {1: [None, None, 0.5, None]}
 
 
 async def test_a_case_at_its_end_has_no_node_lit() -> None:

@@ -1,0 +1,39 @@
+"""A job on a run: opens the run's model and memory, does it, says what it paid."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from langgraph.cache.sqlite import SqliteCache
+
+from agents.meter import Budget
+from lrgd.runs import Run
+from lrgd.show import paid_line
+from lrgd.workbench import Workbench, open_workbench
+
+T = TypeVar("T")
+
+
+def with_workbench(
+    run: Run,
+    job: Callable[[Workbench], Coroutine[Any, Any, T]],
+    budget: Budget | None = None,
+    *,
+    cache: bool = True,
+    memory: Path | None = None,
+) -> T:
+    """Do a job with the run's model and memory (or another one); say what it paid."""
+
+    async def opened() -> T:
+        answers = SqliteCache[bytes](path=str(run.folder.answers)) if cache else None
+        async with open_workbench(
+            memory or run.folder.memory, run.choice, cache=answers, budget=budget
+        ) as bench:
+            try:
+                return await job(bench)
+            finally:
+                print(paid_line(bench.meter), file=sys.stderr)
+
+    return asyncio.run(opened())
