@@ -5,7 +5,7 @@ READY := .venv/.ready
 
 VLLM := .venv-vllm/.ready
 
-.PHONY: demo test lint test-shared test-vllm format
+.PHONY: demo test lint test-shared test-vllm test-browser format
 
 demo: $(READY)
 	$(BIN)/lrgd demo
@@ -23,6 +23,11 @@ test-shared: $(READY)
 
 test-vllm: $(READY) $(VLLM)
 	$(BIN)/pytest -m vllm
+
+# Playwright's own package, no browser of its own: the tests drive /usr/bin/chromium or CHROMIUM.
+test-browser: $(READY)
+	$(BIN)/pip install --quiet --editable ".[browser]"
+	$(BIN)/pytest -m browser
 
 format: $(READY)
 	$(BIN)/ruff format .

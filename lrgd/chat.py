@@ -13,10 +13,13 @@ from agents.endpoint import NO_KEY
 from graphs.session import Event, ModelText, NodeDone, NodeStarted
 from graphs.session.shown import node_words
 from graphs.session.views import CaseView, StepsView
+from graphs.session.words import visible
 from lrgd.chat_input import ChatCompleter, lines
-from lrgd.chat_view import render, said
+from lrgd.chat_text import said
+from lrgd.chat_view import render
 from lrgd.desk import Desk, QuitView, Seat, open_desk
 from lrgd.options import BaseUrl, BundlePath, Key, Model, Ranking, RunPath
+from lrgd.show import printer
 from lrgd.workbench import ModelChoice
 from memory.errors import LrgdError
 
@@ -54,7 +57,7 @@ async def _chat(
     async with AsyncExitStack() as stack:
         with Console(stderr=True).status("opening the model"):
             desk = await stack.enter_async_context(open_desk(bundle, run, choice, weights=weights))
-        await Chat(desk, Console(highlight=False)).talk(user)
+        await Chat(desk, printer()).talk(user)
 
 
 class Chat:
@@ -66,6 +69,7 @@ class Chat:
         self.console = console
         self._completer = ChatCompleter(desk.users(shown=len(desk.bundle.users)).users)
         self._writing = False
+        self._who = "lrgd"
 
     async def talk(self, user: str | None) -> None:
         """Take lines until the person leaves."""
@@ -76,7 +80,8 @@ class Chat:
         )
         if user is not None:
             await self._do(f"/user {user}")
-        async for line in lines(self._completer, self.desk.folder.folder / "chat_history"):
+        history = self.desk.folder.folder / "chat_history"
+        async for line in lines(self._completer, history, lambda: f"{self._who}> "):
             if line.strip() and await self._do(line):
                 break
             await self._tell_news()
@@ -101,6 +106,7 @@ class Chat:
             loop.remove_signal_handler(signal.SIGINT)
         if isinstance(view, CaseView):
             self._completer.items = view.candidates
+            self._who = visible(view.user_id)
         if not isinstance(view, QuitView | StepsView):  # steps were shown as they came
             self.console.print(render(view))
         return isinstance(view, QuitView)

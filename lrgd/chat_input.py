@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -55,11 +55,13 @@ class ChatCompleter(Completer):
         return [(word, "") for word in WORDS.get(name, ())]
 
 
-async def lines(completer: ChatCompleter, history: Path, ask: str = "lrgd> ") -> AsyncIterator[str]:
+async def lines(
+    completer: ChatCompleter, history: Path, ask: Callable[[], str]
+) -> AsyncIterator[str]:
     """The lines that a person types, to the end of input; a pipe's where there is no terminal."""
     if not sys.stdin.isatty():
         while line := await asyncio.to_thread(sys.stdin.readline):
-            print(f"{ask}{visible(line.rstrip())}")
+            print(f"{ask()}{visible(line.rstrip())}")
             yield line.rstrip("\n")
         return
     prompt: PromptSession[str] = PromptSession(
@@ -67,7 +69,7 @@ async def lines(completer: ChatCompleter, history: Path, ask: str = "lrgd> ") ->
     )
     while True:
         try:
-            yield await prompt.prompt_async(ask)
+            yield await prompt.prompt_async(ask())
         except KeyboardInterrupt:
             continue  # a line that was thrown away
         except EOFError:

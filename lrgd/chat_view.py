@@ -16,7 +16,6 @@ from graphs.session.views import (
     HistoryView,
     KeptView,
     Move,
-    Place,
     PromptView,
     Ranked,
     RevealView,
@@ -25,12 +24,12 @@ from graphs.session.views import (
     WhyView,
 )
 from graphs.session.words import Change, visible
+from lrgd.chat_text import places_table, said, said_lines, trend
 from lrgd.desk import HelpView, SavedView, UsersView
 
-TOP = 10
 MOVES = 8
-_STYLES = {"same": "", "removed": "red strike", "added": "green"}
-_BARS = "▁▂▃▄▅▆▇█"
+_MARKS = {"same": ("", "", ""), "removed": ("[-", "-]", "red"), "added": ("{+", "+}", "green")}
+"""Before, after, and the style: a difference reads without colours, too."""
 
 
 def render(view: Any) -> RenderableType:
@@ -41,26 +40,16 @@ def render(view: Any) -> RenderableType:
     raise TypeError(f"no rendering of {type(view).__name__}")
 
 
-def said(text: str, style: str = "") -> Text:
-    """Text from outside, as text."""
-    return Text(visible(text), style)
-
-
-def trend(values: Sequence[float]) -> str:
-    """Values of 0 to 1 as a line of bars."""
-    return "".join(_BARS[min(7, int(max(0.0, value) * 8))] for value in values)
-
-
 def _case(case: CaseView) -> RenderableType:
     parts: list[RenderableType] = [Text(f"User {visible(case.user_id)}", style="bold")]
     if case.profile:
         parts.append(said(f"About: {case.profile}"))
     parts += [Text("Bought, oldest first:", "bold"), *(said(f"  {i.title}") for i in case.history)]
     if case.in_hand is None:
-        names = [said(item.title[:44]) for item in case.candidates]
+        names = [said(item.title[:37]) for item in case.candidates]
         parts += [Text(f"{len(names)} candidates:", "bold"), Columns(names, padding=(0, 2))]
     else:
-        parts += [_in_hand(case.in_hand, len(case.candidates)), _places(case.places)]
+        parts += [_in_hand(case.in_hand, len(case.candidates)), places_table(case.places)]
     target = visible(case.target.title) if case.target else "hidden (/reveal shows it)"
     settings = ", ".join(f"{name}: {visible(value)}" for name, value in case.settings)
     return Group(
@@ -81,26 +70,13 @@ def _in_hand(hand: Ranked, candidates: int) -> Text:
 
 def _paths(case: CaseView) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("path", "Effect_D", "trend", "latest demonstration"):
+    for name in ("path", "Effect_D", "trend", "similarity", "latest demonstration"):
         table.add_column(name)
     for path in case.paths:
         latest = f"{path.effects[-1]:.4f}" if path.effects else ""
         text = said(path.text).append("  (rests)" if path.resting else "")
-        table.add_row(str(path.index), latest, trend(path.effects), text)
-    return table
-
-
-def _places(places: Sequence[Place], top: int = TOP) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("rank", justify="right")
-    table.add_column("prob.", justify="right")
-    table.add_column("item")
-    for place in places:
-        if place.rank <= top or place.is_target:
-            p = "" if place.probability is None else f"{place.probability:.3f}"
-            mark = "  <= the true next item" if place.is_target else ""
-            style = "green" if place.is_target else ""
-            table.add_row(str(place.rank), p, said(f"{place.title}{mark}", style))
+        bars = trend(path.effects), trend(path.similarities)
+        table.add_row(str(path.index), latest, *bars, text)
     return table
 
 
@@ -109,19 +85,20 @@ def _step(step: StepView) -> RenderableType:
     if step.node == "generator":
         parts.append(_diff(step.diff) if any(c.kind == "same" for c in step.diff) else Text())
         if step.recalled:
-            parts.append(Text("  recalled from memory, since they ranked high:", style="dim"))
+            parts.append(Text("  recalled, since they ranked the true next item high:", "dim"))
             parts += [said(f"    {text}", "dim") for text in step.recalled]
         if step.perturbed_by:
             parts.append(said(f"  injected (D_per): {step.perturbed_by}", "magenta"))
         if step.verdict != "usable":
             parts.append(Text(f"  rejected: {step.verdict}; not ranked", style="red"))
     if step.node == "recommender":
-        parts.append(_places(step.places, 5))
+        parts.append(places_table(step.places, 5))
     if step.effect is not None and step.node != "recommender":
         rank = f", true next item ranked {step.rank} of {step.candidates}" if step.rank else ""
         bars = f"  {trend(step.effects)}" if len(step.effects) > 1 else ""
         parts.append(Text(f"  Effect_D {step.effect:.4f}{rank}{bars}"))
-    parts += [_judgement(j, step.similarity_threshold) for j in step.judgements]
+    for j, cosines in zip(step.judgements, step.similarities, strict=True):
+        parts.append(_judgement(j, cosines, step.similarity_threshold))
     if step.node == "begin":
         parts += [said(f"  memory: {text}") for text in step.recalled]
         if not step.recalled:
@@ -129,21 +106,26 @@ def _step(step: StepView) -> RenderableType:
     if step.node == "choose":
         text = f"  chosen: {step.text}" if step.text else "  nothing usable was written"
         parts += [said(text, "bold"), Text(f"  stopped by: {step.stopped_by}", "dim")]
+        if step.effect is not None and step.effects[0] != step.effect:
+            parts.append(Text(f"  {step.effects[0]:.4f} when it was written: settings changed"))
     return Group(*(part for part in parts if part != Text()))
 
 
 def _diff(diff: Sequence[Change]) -> Text:
     words = Text("  to the last: ", "dim")
     for change in diff:
-        words.append(f"{visible(change.text)} ", _STYLES[change.kind])
+        before, after, style = _MARKS[change.kind]
+        words.append(f"{before}{visible(change.text)}{after}", style).append(" ")
     return words
 
 
-def _judgement(j: Judgement, threshold: float | None) -> Text:
+def _judgement(j: Judgement, cosines: Sequence[float], threshold: float | None) -> Text:
     if j.similarity is None:
         return Text(f"  path {j.path}: its first demonstration, nothing to compare")
     gain = "not known yet" if j.gain is None else f"{j.gain:+.4f}"
-    words = Text(f"  path {j.path}: similarity {j.similarity:.2f} (copies from {threshold}), ")
+    bars = f" {trend(cosines)}" if len(cosines) > 1 else ""
+    words = Text(f"  path {j.path}: similarity {j.similarity:.2f}{bars} ")
+    words.append(f"(copies from {threshold}), ")
     words.append(f"gain {gain}: ")
     if not j.collapsed:
         return words.append("goes on")
@@ -170,7 +152,7 @@ def _comparison(found: Comparison) -> RenderableType:
         parts += [_move(move) for move in shown]
     else:
         parts.append(Text("No item changed its place."))
-    return Group(*parts, _places(found.places, 5))
+    return Group(*parts, places_table(found.places, 5))
 
 
 def _move(move: Move) -> Text:
@@ -188,7 +170,8 @@ def _why(found: WhyView) -> RenderableType:
     table.add_column("")
     for part in sorted(found.parts, key=lambda p: -abs(p.shift or 0.0)):
         shift = "" if part.shift is None else f"{part.shift:+.3f}"
-        table.add_row(part.kind, str(part.rank_without), shift, said(part.text))
+        kind = "bought" if part.kind == "history" else part.kind
+        table.add_row(kind, str(part.rank_without), shift, said(part.text))
     parts: list[RenderableType] = [
         said(f"{found.item.title}: rank {found.item.rank}", "bold"),
         said(f"over {found.rival.title}: rank {found.rival.rank}"),
@@ -204,7 +187,7 @@ def _why(found: WhyView) -> RenderableType:
 def _prompt(view: PromptView) -> RenderableType:
     parts: list[RenderableType] = []
     for part in view.parts:
-        size = f", {part.tokens} tokens" if part.tokens is not None else ""
+        size = f", tokens: {part.tokens}" if part.tokens is not None else ""
         parts += [Text(f"[{part.name}{size}]", "bold cyan"), said_lines(part.text)]
     more = len(view.messages) - 1
     if more:
@@ -218,11 +201,6 @@ def _prompt(view: PromptView) -> RenderableType:
             )
         )
     return Group(*parts)
-
-
-def said_lines(text: str) -> Text:
-    """Text of several lines, each as text."""
-    return Text("\n".join(visible(line) for line in text.split("\n")))
 
 
 def _history(view: HistoryView) -> RenderableType:
@@ -269,7 +247,8 @@ def _kept(view: KeptView) -> RenderableType:
 
 
 def _saved(view: SavedView) -> RenderableType:
-    return Group(*(Text(f"Written: {visible(str(path))}") for path in view.files))
+    files = (Text(f"Written: {visible(str(path))}") for path in view.files)
+    return Group(*files, Text(f"Then: {visible(view.then)}", "dim"))
 
 
 def _steps(view: StepsView) -> RenderableType:

@@ -46,6 +46,7 @@ from lrgd.show import (
     recommendation_view,
     story,
 )
+from lrgd.web import web
 from lrgd.workbench import ModelChoice, Workbench, settled
 
 T = TypeVar("T")
@@ -64,6 +65,7 @@ app.command()(doctor)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
 app.add_typer(theory_commands.app)
 app.command()(chat)
+app.command()(web)
 app.add_typer(cases, name="cases")
 
 DEFAULTS = LoopSettings()

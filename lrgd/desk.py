@@ -6,6 +6,7 @@ than one session included: choosing a user, writing files. Faces only show what 
 
 import hashlib
 import json
+import shlex
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -61,6 +62,8 @@ class SavedView:
     """Files that were written."""
 
     files: tuple[Path, ...]
+    then: str
+    """What to do with them, as a command of a shell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,9 @@ async def open_desk(
         open_checkpoints(folder.checkpoints) as checkpointer,
         open_workbench(folder.memory, choice, cache=answers) as bench,
     ):
-        tools = Tools(bench.model, bench.ranker, bench.memory, bench.ranker_for)
+        tools = Tools(
+            bench.model, bench.ranker, bench.memory, bench.mode, choice.shuffles, bench.ranker_for
+        )
         if local is not None:
             tools = replace(tools, count_tokens=local.count_tokens, attribution=local.attribution)
         opening = _opening(bundle, choice, weights)
@@ -198,20 +203,16 @@ class Seat:
     async def _export(self, session: Session, folder: Path | None = None) -> SavedView:
         user = (await session.case()).user_id
         folder = folder or self.desk.folder.folder / "sessions" / file_name(user)
-        return SavedView(
-            (
-                write_over(folder / "transcript.md", await session.export_markdown()),
-                write_over(folder / "session.py", await session.export_script()),
-            )
-        )
+        transcript = write_over(folder / "transcript.md", await session.export_markdown())
+        script = write_over(folder / "session.py", await session.export_script())
+        return SavedView((transcript, script), f"python {shlex.quote(str(script))}")
 
     async def _case(self, session: Session, file: Path | None = None) -> SavedView:
         case = await session.case_file()
         text = json.dumps(case, indent=1) + "\n"
-        if file is not None:
-            return SavedView((write_over(file, text),))
-        folder = self.desk.folder.folder / "cases"
-        return SavedView((write_new(folder, file_name(case["task"]["user_id"]), ".json", text),))
+        name, folder = file_name(case["task"]["user_id"]), self.desk.folder.folder / "cases"
+        written = write_over(file, text) if file else write_new(folder, name, ".json", text)
+        return SavedView((written,), f"lrgd cases run {shlex.quote(str(written))}")
 
 
 def _of_run(

@@ -65,6 +65,8 @@ class Workbench:
     """What was paid."""
     users_at_once: int
     """Users worth having under way: enough to keep the endpoint's connections busy."""
+    mode: RankingMode
+    """How `ranker` asks."""
     ranker_for: Callable[[RankingMode], Ranker]
     """A ranker of another mode. Raises EndpointError where the server cannot rank so."""
 
@@ -110,6 +112,7 @@ async def open_workbench(
                 memory=DemonstrationMemory.at(memory, embed),
                 meter=endpoint.meter,
                 users_at_once=2 * settings.concurrency,
+                mode=survey.mode,
                 ranker_for=lambda mode: _ranker(
                     endpoint, replace(survey, mode=mode), choice.shuffles
                 ),

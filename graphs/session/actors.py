@@ -25,6 +25,7 @@ from graphs.session.state import (
     next_node,
     next_path,
     settings_of,
+    similarities,
     turn_of,
     turn_state,
     under_way,
@@ -88,11 +89,13 @@ class Actors:
 
     async def collapse_guard(self, state: SessionState) -> dict[str, Any]:
         found = self.tools.loop_nodes(state).guard(state)
+        so_far = [*state.get("judgements", []), *found["judgements"]]
         view = StepView(
             "collapse_guard",
             None,
             found["round"],
             judgements=tuple(found["judgements"]),
+            similarities=tuple(similarities(so_far, j.path) for j in found["judgements"]),
             similarity_threshold=settings_of(state).similarity_threshold,
         )
         return {**found, **_entry(view)}
@@ -111,6 +114,7 @@ class Actors:
             text=chosen.text,
             effect=hand.effect,
             rank=hand.rank,
+            effects=(chosen.effect,),
             candidates=len(state["task"].candidates),
             places=places_of(state, hand.ranking),
             calls=(usage + used).calls,

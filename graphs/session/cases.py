@@ -54,7 +54,7 @@ def case_of(state: SessionState) -> RegressionCase:
         demonstration=hand.text,
         regularisation=s.regularisation,
         prompt_order=s.prompt_order,
-        shuffles=max(1, choices["shuffles"]),
+        shuffles=choices["shuffles"],
         rank_at_most=hand.rank,
     )
 

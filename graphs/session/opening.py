@@ -53,7 +53,7 @@ async def open_session(
                 task=task,
                 earlier=list(earlier),
                 settings=settings.model_dump(),
-                choices={"mode": "", "shuffles": 0},
+                choices={"mode": tools.mode, "shuffles": tools.shuffles},
             )
     elif snapshot.values["task"] != task:
         raise InputError(f"{name}: this thread is of another case; name another --run")

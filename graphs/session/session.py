@@ -192,27 +192,35 @@ class Session:
         text = plain(text)
         line = f'/regularise "{text}"'
         return await self._change(
-            f"regularisation: {text or 'none'}", line, _setting("regularisation", text)
+            f"regularisation from now on: {text or 'none'}", line, _setting("regularisation", text)
         )
 
     async def order(self, prompt_order: str) -> Comparison:
         """Set what comes first in a prompt, and rank again."""
         wanted = prompt_order.replace("-", "_")
         line = f"/order {wanted.replace('_', '-')}"
-        return await self._change(f"order: {wanted}", line, _setting("prompt_order", wanted))
+        return await self._change(
+            f"prompt order from now on: {wanted.replace('_', '-')}",
+            line,
+            _setting("prompt_order", wanted),
+        )
 
     async def shuffle(self, n: int) -> Comparison:
         """Average over n candidate orders (1: the given one alone), and rank again."""
         if not 1 <= n <= 64:
             raise InputError(f"1 to 64 candidate orders, got {n}")
         return await self._change(
-            f"candidate orders: {n}", f"/shuffle {n}", lambda s: with_choices(s, shuffles=n)
+            f"candidate orders from now on: {n}",
+            f"/shuffle {n}",
+            lambda s: with_choices(s, shuffles=n),
         )
 
     async def mode(self, ranking: str) -> Comparison:
         """Rank in another mode (decision, logprobs, listwise), and rank again."""
         return await self._change(
-            f"mode: {ranking}", f"/mode {ranking}", lambda s: with_choices(s, mode=ranking)
+            f"ranking mode from now on: {ranking}",
+            f"/mode {ranking}",
+            lambda s: with_choices(s, mode=ranking),
         )
 
     async def why(self, item: str, over: str | None = None) -> WhyView:
@@ -233,9 +241,11 @@ class Session:
 
     async def fork(self, n: int) -> CaseView:
         """Go on from checkpoint n; what came after it stays, as another branch."""
-        async with self.thread.turn():
+        async with self.thread.turn() as state:
             snapshot = await self.thread.at(n)
-            await self.thread.write_at(snapshot.config, f"/fork {n}")
+            # What a person has seen, going back does not hide again.
+            seen = state.get("revealed", False)
+            await self.thread.write_at(snapshot.config, f"/fork {n}", revealed=seen)
         return await self.case()
 
     # Helpers

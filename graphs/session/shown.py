@@ -6,7 +6,7 @@ from langgraph.types import StateSnapshot
 
 from agents.values import Item
 from graphs.session.ranking import places_of
-from graphs.session.state import SessionState, next_node, settings_of
+from graphs.session.state import SessionState, next_node, settings_of, similarities
 from graphs.session.thread import entry_of, parent_id, snapshot_id
 from graphs.session.views import (
     CaseView,
@@ -33,7 +33,7 @@ def case_view(state: SessionState) -> CaseView:
         target=task.target if state.get("revealed") else None,
         round=state.get("round", 0),
         rounds=settings.rounds,
-        paths=tuple(_path_view(known.get(i, PathState(i))) for i in range(settings.paths)),
+        paths=tuple(_path_view(state, known.get(i, PathState(i))) for i in range(settings.paths)),
         in_hand=hand,
         places=places_of(state, hand.ranking) if hand else (),
         next=node_words(node, path),
@@ -80,12 +80,13 @@ def _did(snapshot: StateSnapshot) -> str:
     return entry.line or "begun"
 
 
-def _path_view(path: PathState) -> PathView:
+def _path_view(state: SessionState, path: PathState) -> PathView:
     written = path.demonstrations
     return PathView(
         path.index,
         written[-1].text if written else "",
         tuple(t.demonstration.effect for t in path.trials),
+        similarities(state.get("judgements", []), path.index),
         path.solved,
     )
 
@@ -93,8 +94,8 @@ def _path_view(path: PathState) -> PathView:
 def _settings(state: SessionState) -> tuple[tuple[str, str], ...]:
     s, choices = settings_of(state), state["choices"]
     return (
-        ("mode", choices["mode"] or "as opened"),
-        ("candidate orders", str(choices["shuffles"] or "as opened")),
+        ("mode", choices["mode"]),
+        ("candidate orders", str(choices["shuffles"])),
         ("prompt order", s.prompt_order.replace("_", "-")),
         ("regularisation", s.regularisation or "none"),
     )

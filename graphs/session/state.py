@@ -4,11 +4,12 @@ Which node comes next follows from the state alone, so that a person's step (a t
 fork) can stand between any two nodes and change nothing of what comes next.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypedDict
 
 from agents.generator import Draft
+from agents.guard import Judgement
 from agents.values import Ranking
 from graphs.session.views import Ranked
 from graphs.settings import LoopSettings
@@ -42,9 +43,9 @@ class Choices(TypedDict):
     """How rankings are made in this session, beside the loop's settings."""
 
     mode: str
-    """Ranking mode; empty for the one that the session was opened with."""
+    """Ranking mode."""
     shuffles: int
-    """Candidate orders to average over; 0 for as many as the session was opened with."""
+    """Candidate orders to average over, 1 or more."""
 
 
 def merge_turns(old: dict[int, Turn] | None, new: dict[int, Turn]) -> dict[int, Turn]:
@@ -74,6 +75,11 @@ class SessionState(LoopState, total=False):
 def settings_of(state: SessionState) -> LoopSettings:
     """The loop's settings as they now are."""
     return LoopSettings.model_validate(state["settings"])
+
+
+def similarities(judgements: Sequence[Judgement], path: int) -> tuple[float, ...]:
+    """Cosine of each of a path's demonstrations and the one before it, oldest first."""
+    return tuple(j.similarity for j in judgements if j.path == path and j.similarity is not None)
 
 
 def under_way(state: SessionState) -> Turn | None:

@@ -36,6 +36,8 @@ class Thread:
     async def news(self) -> list[Entry]:
         """What was done on this branch since it was last seen, oldest first; then it is seen."""
         before, found = self._seen, []
+        if _id(await self._latest()) == before:
+            return []
         for snapshot in reversed(await self.branch()):
             if _id(snapshot) == before:
                 break

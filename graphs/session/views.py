@@ -83,6 +83,8 @@ class PathView:
     """Its latest usable demonstration; empty before the first."""
     effects: tuple[float, ...]
     """Effect_D of each round."""
+    similarities: tuple[float, ...]
+    """Cosine of each usable demonstration and the one before it, as the guard found it."""
     resting: bool
     """Whether it put the true next item first."""
 
@@ -140,12 +142,14 @@ class StepView:
     rank: int | None = None
     candidates: int = 0
     effects: tuple[float, ...] = ()
-    """Effect_D of the path's rounds so far."""
+    """Effect_D of the path's rounds so far; of the chosen one: when it was written."""
     recalled: tuple[str, ...] = ()
     """Effective demonstrations that memory gave, best first."""
     perturbed_by: str = ""
     """Text of the demonstration that was injected."""
     judgements: tuple[Judgement, ...] = ()
+    similarities: tuple[tuple[float, ...], ...] = ()
+    """For each judgement, the path's cosines so far."""
     similarity_threshold: float | None = None
     """Cosine from which the guard calls two demonstrations copies."""
     places: tuple[Place, ...] = ()
@@ -170,8 +174,7 @@ class Comparison:
     before: Ranked
     after: Ranked
     moves: tuple[Move, ...]
-    """Items whose rank changed, largest change first; the true next item among them once
-    it is revealed."""
+    """Items whose rank changed; what changed most, by the discount of nDCG, first."""
     places: tuple[Place, ...]
     """The ranking after, best first."""
     similarity: float

@@ -83,6 +83,9 @@ async def test_a_round_ends_with_the_guard_and_its_numbers(room: Room) -> None:
     last = (await session.transcript())[-1].view
     assert last.judgements[0].similarity == pytest.approx(0.0, abs=0.1)
     assert last.similarity_threshold == 0.85
+    paths = (await session.case()).paths
+    assert [p.similarities for p in paths] == list(last.similarities)
+    assert [len(p.effects) for p in paths] == [2, 2]
 
 
 async def test_the_diff_is_to_the_paths_last_demonstration(room: Room) -> None:

@@ -10,10 +10,15 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
 
 from agents.values import Item
 from evals.bundle import Bundle, BundleUser, FrozenTask
+from lrgd.chat_input import ChatCompleter
+from lrgd.desk import UserRow
 from tests.loopback import LoopbackModel
+from tests.scripted import task
 
 LRGD = ["-c", "from lrgd.cli import main; main()"]
 NASTY = "Kite \x1b[2J\x1b]0;owned\x07 [bold]<b>**x**</b> \u202e{{7*7}} \x9b31m"
@@ -31,13 +36,13 @@ def saved(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample bundle, in which somebody also bought a thing with a nasty title."""
     items = {**bundle.items, "nasty": Item("nasty", NASTY)}
     first = next(iter(bundle.users.values()))
-    task = FrozenTask(
+    frozen = FrozenTask(
         history=("nasty", *first.validation.history),
         candidates=("nasty", *first.validation.candidates),
         target=first.validation.target,
     )
-    users = {**bundle.users, "\x1b[31mmallory": BundleUser("\x1b[31mmallory", task, task)}
-    users["eve"] = BundleUser("eve", task, task)
+    users = {**bundle.users, "\x1b[31mmallory": BundleUser("\x1b[31mmallory", frozen, frozen)}
+    users["eve"] = BundleUser("eve", frozen, frozen)
     folder = tmp_path_factory.mktemp("chat") / "bundle"
     Bundle("toys", bundle.made_by, items, users).save(folder)
     return folder
@@ -103,24 +108,45 @@ def test_a_session_in_a_terminal(saved: Path, tmp_path: Path, server: LoopbackMo
     seat.leave()
     again = Terminal(saved, tmp_path / "run", server, "--user", "eve")
     again.wait("Next: recommender of path 0.")
-    # The up arrow brings the line before back, from the session before.
-    again.type("\x1b[A")
-    again.wait("/fork 3")
+    # The up arrow brings back the line before, of the session before, once that is read.
+    for _ in range(20):
+        again.type("\x1b[A")
+        if again.child.expect_exact(["/fork 3", pexpect.TIMEOUT], timeout=2) == 0:
+            break
+    else:
+        pytest.fail("no line of the session before")
     again.type("\x15")
     again.leave()
 
 
-def test_the_tab_key_completes_commands_users_and_items(
-    saved: Path, tmp_path: Path, server: LoopbackModel
-) -> None:
+def test_the_tab_key_completes(saved: Path, tmp_path: Path, server: LoopbackModel) -> None:
     seat = Terminal(saved, tmp_path / "run", server)
     seat.type("/pert\t")
-    seat.wait("/perturb")
-    seat.type("\x15/user ev\t\r")
-    seat.wait("Next: begin.")
-    seat.type("/why nas\t\r")
-    assert "rank" in seat.wait("carries: log p(item)")
+    seat.wait("urb")
+    seat.type(" from 1\r")
+    seat.wait("no user chosen yet")
     seat.leave()
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("/pert", ["/perturb"]),
+        ("/user an", ["ann"]),
+        ("/user kite", ["ben"]),
+        ("/why TRA", ["c2"]),
+        ("/why c0 over bo", ["c1"]),
+        ("/mode li", ["listwise"]),
+        ("/order ", ["instruction-first", "demonstration-first"]),
+        ("plain text", []),
+        ("/step ", []),
+    ],
+)
+def test_completions(typed: str, found: list[str]) -> None:
+    completer = ChatCompleter([UserRow("ann", 1, ("a lamp",)), UserRow("ben", 1, ("Red KITE",))])
+    completer.items = task().candidates
+    given = list(completer.get_completions(Document(typed), CompleteEvent()))
+    assert [completion.text for completion in given] == found
 
 
 def test_titles_and_ids_show_as_text(saved: Path, tmp_path: Path, server: LoopbackModel) -> None:

@@ -81,6 +81,8 @@ def test_bad_input_is_one_line_and_exit_code_2(saved: Path, tmp_path: Path) -> N
     assert_refused(lrgd("evaluate", "--run", tmp_path / "no"), "no run at")
     assert_refused(lrgd("evaluate", *run), "was made with m")
     assert_refused(lrgd("evaluate", *run, *nowhere), "0 of 12 users")
+    assert_refused(lrgd("web", saved, "--host", "0.0.0.0"), "--token")
+    assert_refused(lrgd("web", saved, "--user", "x"), "no user 'x'")
     assert_refused(lrgd("serve", "--engine", "vllm", "--python", "/no/python"), "/no/python")
     assert_refused(lrgd("serve", "--model", tmp_path), "no model in")
 

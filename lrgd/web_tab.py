@@ -1,0 +1,156 @@
+"""One open page: its seat at the desk, what its chat shows, and the lines that a person sends.
+
+Knows no Gradio: it gives HTML, which `lrgd.web_page` puts where it belongs.
+"""
+
+import asyncio
+from base64 import b64encode
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from graphs.session import Event, ModelText, NodeDone, NodeStarted, parse
+from graphs.session.shown import node_words
+from graphs.session.state import settings_of
+from graphs.session.views import StepsView, StepView
+from lrgd.chat_view import render
+from lrgd.desk import Desk, QuitView, SavedView, Seat
+from lrgd.web_case import case_html, similarity_by_round
+from lrgd.web_html import as_html, plain
+from memory.errors import InputError, LrgdError
+
+NOBODY = '<p class="dim">No user chosen yet.</p>'
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The page's three moving parts, as HTML."""
+
+    log: str
+    live: str
+    """What is under way; empty when nothing is."""
+    case: str
+
+
+class Tab:
+    """A page that somebody has open.
+
+    Each has a seat of its own, so that it hears what others do on the same thread.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._seat = Seat(desk)
+        self._articles: list[str] = []
+        self._under_way = 0
+
+    async def open(self, user: str | None) -> Shown:
+        """Sit down with a user's case, where it was left; without one, say how to choose."""
+        first = f"/user {user}" if user else "/users"
+        return [shown async for shown in self.send(first)][-1]
+
+    async def send(self, line: str) -> AsyncGenerator[Shown, None]:
+        """Do what a line says, telling of it as it goes on."""
+        self._under_way += 1
+        try:
+            async with aclosing(self._do(line)) as under_way:
+                async for live in under_way:
+                    yield await self._shown(live)
+        except LrgdError as error:
+            self._say(line, f'<p class="error" role="alert">{plain(str(error))}</p>')
+        finally:
+            self._under_way -= 1
+        yield await self._shown()
+
+    async def news(self) -> Shown | None:
+        """What another face did on the same thread; None where there is nothing new."""
+        return await self._shown() if await self._hear() else None
+
+    async def _do(self, line: str) -> AsyncGenerator[str, None]:
+        """Do a line: yields what is under way, and at the end says what came of it."""
+        command = parse(line)
+        if command.name in ("export", "case") and command.arguments:
+            raise InputError(f"the page writes into the run's folder only: /{command.name} alone")
+        told: asyncio.Queue[Event | None] = asyncio.Queue()
+        doing = asyncio.create_task(self._seat.dispatch(line, told.put_nowait))
+        doing.add_done_callback(lambda _: told.put_nowait(None))
+        try:
+            async for live in _telling(told):
+                yield live
+            view = await doing
+        finally:
+            # Where the page was closed in mid-step, the node under way is undone.
+            doing.cancel()
+            await asyncio.wait([doing])
+        if command.name == "user":
+            await self._take_up()
+        else:
+            self._say(line, _view_html(view))
+
+    async def _take_up(self) -> None:
+        """Show what was done before on this thread."""
+        assert self._seat.session is not None  # dispatch has sat down
+        self._articles.clear()
+        for entry in await self._seat.session.transcript():
+            if entry.line:
+                self._say(entry.line, _view_html(entry.view))
+
+    async def _hear(self) -> bool:
+        """Say what others did since this page last looked; whether there was anything."""
+        # While a step of our own is under way, nobody else can do one.
+        if self._seat.session is None or self._under_way:
+            return False
+        found = await self._seat.session.news()
+        for entry in found:
+            self._say(f"{entry.line} (done elsewhere)", _view_html(entry.view))
+        return bool(found)
+
+    async def _shown(self, live: str = "") -> Shown:
+        await self._hear()  # looking at the state counts as having seen it
+        log = f'<div role="log" aria-label="What was said">{"".join(self._articles)}</div>'
+        session = self._seat.session
+        if session is None:
+            return Shown(log, live, NOBODY)
+        state = await session.state()
+        settings = settings_of(state)
+        alike = similarity_by_round(state.get("judgements", []), settings.rounds)
+        case = case_html(await session.case(), alike, settings.similarity_threshold)
+        return Shown(log, live, case)
+
+    def _say(self, line: str, html: str) -> None:
+        self._articles.append(f'<article><p class="said">{plain(line)}</p>{html}</article>')
+
+
+async def _telling(told: "asyncio.Queue[Event | None]") -> AsyncIterator[str]:
+    """What is under way, as HTML, whenever it changes."""
+    doing, text = "", ""
+    while (event := await told.get()) is not None:
+        match event:
+            case NodeStarted(node, path):
+                doing, text = node_words(node, path), ""
+            case ModelText(text=more):
+                text += more
+            case NodeDone():
+                text = "done"
+        yield f'<p class="doing">{plain(doing)}: {plain(text)}</p>'
+
+
+def _view_html(view: Any) -> str:
+    match view:
+        case None:
+            return ""
+        case QuitView():
+            return "<p>Close this page; the session is kept, and can be taken up again.</p>"
+        case SavedView(files):
+            return f"<ul>{''.join(map(_download, files))}</ul>"
+        case StepView():
+            view = StepsView((view,))
+    return as_html(render(view))
+
+
+def _download(file: Path) -> str:
+    data = b64encode(file.read_bytes()).decode()
+    link = f'<a download="{escape(file.name)}" href="data:text/plain;base64,{data}">download</a>'
+    return f"<li>{plain(str(file))} ({link})</li>"
