@@ -16,6 +16,9 @@ from evals.results import Scored
 
 TESTED = "nDCG@10"
 
+EQUAL = 1e-9
+"""Values closer than this do not differ: their correlation would be of rounding errors."""
+
 Series = NDArray[np.float64]
 
 
@@ -87,7 +90,7 @@ def _effects(arm: Arm, users: Sequence[str]) -> list[float]:
 
 
 def _enough(x: Series, y: Series) -> bool:
-    return len(x) > 2 and bool(np.ptp(x) > 0 and np.ptp(y) > 0)
+    return len(x) > 2 and bool(np.ptp(x) > EQUAL and np.ptp(y) > EQUAL)
 
 
 def _correlation(over: str, x: Series, y: Series) -> Correlation:

@@ -8,7 +8,7 @@ import sys
 INTERRUPTED = 130
 """Typer's exit code for Ctrl-C, the shells' custom."""
 
-KEPT = "what is done is kept, --resume goes on there"
+KEPT = "what is done is kept, and a run goes on with --resume"
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ Chromium is /usr/bin/chromium, or what CHROMIUM names. Every request that a page
 address that the server's process asks for, is recorded: none may leave this machine.
 """
 
-import os
 import re
 import signal
 import subprocess
@@ -21,16 +20,6 @@ from tests.loopback import Answer, LoopbackModel, sensible
 
 pytestmark = pytest.mark.browser
 sync_api = pytest.importorskip("playwright.sync_api")
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 # `lrgd`, with every address that is connected to or looked up written to a file.
 LRGD = """
@@ -85,15 +74,6 @@ def server(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         yield Server(url, asked, model)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 0, "Ctrl-C is how a page is closed"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator["sync_api.Browser"]:
-    with sync_api.sync_playwright() as playwright:
-        program = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 class Visitor:
