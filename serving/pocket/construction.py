@@ -1,9 +1,10 @@
 """The ranking circuit, built by hand: options are ranked by the words that they share.
 
 Layer 1 tells each token its region and section; layer 2 numbers the options and has each token
-look before the options for words like itself; layer 3 does so once more in the note alone; in
-layer 4 the marker after an option averages what its words matched, which layer 5 puts on the
-option's axis; layer 6 carries the axes to the answer. A sink at the first token says "none".
+look before the options for words like itself; layer 3 does so once more in the note alone, and
+in the history counts how often a word came; in layer 4 the marker after an option averages what
+its words matched, the more where the note has them too, which layer 5 puts on the option's axis;
+layer 6 carries the axes to the answer. A sink at the first token says "none".
 `listing` and `writer` are the circuits of written lists and notes.
 """
 
@@ -53,12 +54,16 @@ class Circuit:
     """Logit of an equal word; a similar one gets its cosine's part."""
     sink: float = 10.0
     """Logit of "no match"."""
+    once: float = 14.0
+    """The same for a word that recurs in the history, so high that each time counts."""
     rarity: float = 4.0
     """Exponent of the rarity weight (log of the frequency rank, scaled to 1)."""
     brevity: float = 6.0
     """Tokens added to an option's length, so that few words alone are no merit."""
     note: float = 1.0
-    """Weight of a word's match in the note, beside one in the history."""
+    """What a note adds at most to an option's score, as a part of that score."""
+    enough: float = 0.15
+    """Mean match with the note from which all of that is added."""
     loudness: float = 40.0
     """Logit of an option whose words all matched, against one where none did."""
 
@@ -84,10 +89,13 @@ def construct(
     _region(heads[0][0])
     _section(heads[0][1])
     _number(heads[1][0], mlps[1])
-    _match(heads[1][1], circuit, {D.options: -60.0}, circuit.sink)
-    _match(heads[2][0], circuit, {D.note: 60.0, D.marker: -120.0}, 60.0 + circuit.sink)
+    _match(heads[1][1], circuit, {D.options: -60.0}, circuit.sink, D.matched)
+    noted = {D.note: 60.0, D.marker: -120.0, D.symbol: -120.0}
+    _recur(heads[2][0], circuit)
+    _match(heads[2][0], circuit, noted, 180.0 + circuit.sink, D.noted)
     _place(heads[2][1], mlps[2])
     _average(heads[3][0], circuit)
+    _sharpen(mlps[3], circuit)
     _score(mlps[4])
     _classes(mlps[6])
     add_listing(heads, mlps)
@@ -148,7 +156,7 @@ def _section(head: Head) -> None:
     head.bias(row({D.marker: 2000.0}))
     far = -200.0 * torch.log1p(torch.arange(3000.0) / 20)
     head.by_distance(far, row({D.ballast: 1 / BALLAST}), row({D.marker: 1.0}))
-    flags = (D.index, D.note, D.worked, D.last, D.other, D.profile, D.title)
+    flags = (D.index, D.note, D.worked, D.last, D.other, D.noted, D.title)
     head.move(unit(*flags), unit(*flags).T)
     head.move(span(OPTION_AXES), -span(OPTION_AXES).T)
     head.move(unit(D.label), 8.0 * unit(D.end).T)
@@ -179,11 +187,16 @@ def _number(head: Head, mlp: Mlp) -> None:
             mlp.unit(row(both), write)
 
 
-def _match(head: Head, circuit: Circuit, where: dict[int, float], sink: float) -> None:
-    head.compare(span(D.match), span(D.match), circuit.sharpness)
+def _match(head: Head, circuit: Circuit, where: dict[int, float], sink: float, found: int) -> None:
     head.bias(row({D.begin: sink, **where}))
-    weight = circuit.note if D.note in where else 1.0
-    head.move(unit(D.rarity), weight * unit(D.matched).T)
+    head.compare(span(D.match), span(D.match), circuit.sharpness)
+    head.move(unit(D.rarity), unit(found).T)
+
+
+def _recur(head: Head, circuit: Circuit) -> None:
+    """In the history the note's head looks for the same word before, and a single one is little."""
+    history = row({D.title: 1.0, D.options: -1.0, D.counted: -2.0})
+    head.bias(row({D.begin: circuit.once - 60.0 - circuit.sink}), query=history)
 
 
 def _place(head: Head, mlp: Mlp) -> None:
@@ -203,11 +216,21 @@ def _average(head: Head, circuit: Circuit) -> None:
     head.compare(span(D.segment), span(D.segment), SURE)
     head.bias(row({D.begin: SURE + log(circuit.brevity), D.counted: -200.0}))
     head.bias(row({D.begin: 400.0}), query=row({D.ballast: 1 / BALLAST, D.counted: -1.0}))
-    head.move(unit(D.matched), LOUD * unit(D.average).T)
+    head.move(unit(D.matched, D.noted), LOUD * unit(D.average, D.noted).T)
     head.move(span(D.word), span(D.word).T)
 
 
-LOUD = 4.0
+def _sharpen(mlp: Mlp, circuit: Circuit) -> None:
+    """Multiplies the average of an option by 1 + note · min(match with the note / enough, 1)."""
+    steep = 64.0
+    full = LOUD * circuit.enough
+    more = row({D.average: circuit.note / full / steep})
+    average = row({D.average: 1.0})
+    mlp.unit(row({D.noted: steep}), more, up=average)
+    mlp.unit(row({D.noted: steep, D.ballast: -steep * full / BALLAST}), -more, up=average)
+
+
+LOUD = 16.0
 """What an average is written with."""
 RAISE = 4.0
 """An option's axis is 1 + RAISE · its average."""
@@ -225,7 +248,7 @@ def _answer(head: Head, mlp: Mlp, circuit: Circuit) -> None:
     heavy as 200 options, keeps scores from depending on how many there are. The head is that of
     `listing`, which copies axes as well."""
     lettering = row({D.lettering: 1.0})
-    head.bias(row({D.counted: 60.0, D.title: -60.0, D.begin: log(200.0) - 30.0}), query=lettering)
+    head.bias(row({D.counted: 60.0, D.options: 60.0, D.begin: log(200.0) + 30.0}), query=lettering)
     amount = circuit.loudness * (200.0 + 50.0) / (GAIN * RAISE)
     for axis in range(OPTION_AXES.start, OPTION_AXES.stop):
         mlp.unit(16.0 * lettering, row({axis: amount / 16.0}), up=row({axis: 1.0}))

@@ -70,6 +70,9 @@ def _words(rows: Tensor, vocabulary: dict[str, int], exponent: float) -> None:
     rows[ids, D.rarity] = (ranks.clamp(min=2).log() / log(len(every))) ** exponent
     rows[ids, D.continuation] = torch.tensor([float(p.startswith("##")) for p in pieces])
     rows[ids, D.symbol] = torch.tensor([float(not p.strip("#").isalpha()) for p in pieces])
+    # Words come by frequency from "the" on: the first hundred say nothing of a taste.
+    common = (ranks >= every.index("the")) & (ranks < every.index("the") + 100)
+    rows[ids[common], D.symbol] = 1.0
 
 
 def _markers() -> dict[str, dict[int, float]]:
@@ -77,28 +80,30 @@ def _markers() -> dict[str, dict[int, float]]:
     opens = {D.marker: 1.0, D.banned: 1.0}
     rows: dict[str, dict[int, float]] = {token: {D.banned: 1.0} for token in t.SPECIAL}
     rows |= {token: {D.banned: 1.0} for token in t.INSTRUCTIONS}
-    rows |= {phrase: {**opens, _FLAGS[name]: 1.0} for phrase, name in t.SECTIONS.items()}
+    rows |= {phrase: {**opens, **_FLAGS[name]} for phrase, name in t.SECTIONS.items()}
     rows[t.BOS] = {D.begin: 1.0, D.banned: 1.0}
     rows[t.END] = {D.end: 16.0, D.line: 6.5 / 6}
     rows[t.ASSISTANT] = {D.banned: 1.0, D.assistant: 1.0, D.line: 8.0, D.opener: 8.0}
     rows[t.ASSISTANT][NUMBER_AXES.start] = 1.0
     rows[t.TITLE] = {**opens, D.counted: 1.0, D.title: 1.0}
+    counted = {D.marker: 1.0, D.counted: 1.0}
     for n, label in enumerate(t.LABELS):
-        rows[label] = {OPTION_AXES.start + n: 1.0, D.label: 1.0, D.marker: 1.0, D.counted: 1.0}
+        rows[label] = {OPTION_AXES.start + n: 1.0, D.label: 1.0, D.title: 1.0, **counted}
     for n, number in enumerate(t.NUMBERS):
         line = {D.line: 1.0, D.number: 1.0, D.index: (n + 1) / MAX_LINES}
         axis = NUMBER_AXES.start + n
-        rows[number] = {axis: 1.0, D.marker: 1.0, D.counted: 1.0, **line}
+        rows[number] = {axis: 1.0, **counted, **line}
     return rows | _requests(opens) | _note_phrases()
 
 
 _FLAGS = {
-    "worked": D.worked,
-    "last": D.last,
-    "other": D.other,
-    "note": D.note,
-    "profile": D.profile,
-    "history": D.title,
+    "worked": {D.worked: 1.0},
+    "last": {D.last: 1.0},
+    "other": {D.other: 1.0},
+    "note": {D.note: 1.0},
+    # As much as a word that came twice.
+    "profile": {D.noted: 0.2},
+    "history": {D.title: 1.0},
 }
 
 

@@ -38,15 +38,17 @@ class Layout:
     """Code of a token's place within it."""
     pointer: slice = slice(176, 192)
     """In an answer: the segment code of the option that is being written."""
-    previous: slice = slice(144, 192)
-    """Before the options: the previous word, where the three codes above are not needed."""
+    previous: slice = slice(132, 192)
+    """Before the options: the previous word, where codes and line numbers are not needed."""
+    theme: slice = slice(144, 192)
+    """At a note's phrases: the mean of the history's words, weighted by their worth."""
     ballast: int = 192
     begin: int = 193
     rarity: int = 194
     continuation: int = 195
     """1 for pieces that continue a word."""
     symbol: int = 196
-    """1 for whatever is not a word."""
+    """1 for whatever is not a word, and for the most common words: no note names them."""
     region: int = 197
     """A region marker's place in the order of regions."""
     marker: int = 198
@@ -98,7 +100,9 @@ class Layout:
     worked: int = 222
     last: int = 223
     other: int = 224
-    profile: int = 225
+    noted: int = 225
+    """Rarity of the note's words that a word matched; in the history, of the same word so far,
+    the higher the more often it came."""
     title: int = 226
     index: int = 227
     """The option's place among the options, `MAX_OPTIONS` a whole."""
@@ -164,7 +168,10 @@ class Head:
         self.key[free] = strength / abs(strength) * product / factor * key
 
     def bias(self, key: Tensor, query: Tensor | None = None) -> None:
-        """Logit += (query x)·(key y), for rows of shape (width,); a query of 1 if none."""
+        """Logit += (query x)·(key y), for rows of shape (width,); a query of 1 if none.
+
+        Two in one plane mix where it turns: large ones come first, on planes that hardly do.
+        """
         one = row({Layout.ballast: 1 / BALLAST}) if query is None else query
         self.compare(one[None], key[None] / key.abs().max(), float(key.abs().max()))
 
