@@ -7,7 +7,7 @@ import asyncio
 from base64 import b64encode
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ class Tab:
         self._seat = Seat(desk)
         self._articles: list[str] = []
         self._under_way = 0
+        self._last = Shown("", "", NOBODY)
 
     async def open(self, user: str | None) -> Shown:
         """Sit down with a user's case, where it was left; without one, say how to choose."""
@@ -57,7 +58,7 @@ class Tab:
         try:
             async with aclosing(self._do(line)) as under_way:
                 async for live in under_way:
-                    yield await self._shown(live)
+                    yield replace(self._last, live=live)
         except LrgdError as error:
             self._say(line, f'<p class="error" role="alert">{plain(str(error))}</p>')
         finally:
@@ -77,7 +78,11 @@ class Tab:
         doing = asyncio.create_task(self._seat.dispatch(line, told.put_nowait))
         doing.add_done_callback(lambda _: told.put_nowait(None))
         try:
-            async for live in _telling(told):
+            async for live, step in _telling(told):
+                if step is not None:
+                    self._say(line, _view_html(step))
+                    line = ""  # said once
+                    await self._shown()
                 yield live
             view = await doing
         finally:
@@ -86,7 +91,7 @@ class Tab:
             await asyncio.wait([doing])
         if command.name == "user":
             await self._take_up()
-        else:
+        elif not isinstance(view, StepsView):  # steps were shown as they came
             self._say(line, _view_html(view))
 
     async def _take_up(self) -> None:
@@ -107,24 +112,30 @@ class Tab:
             self._say(f"{entry.line} (done elsewhere)", _view_html(entry.view))
         return bool(found)
 
-    async def _shown(self, live: str = "") -> Shown:
+    async def _shown(self) -> Shown:
+        """The page as it now is."""
         await self._hear()  # looking at the state counts as having seen it
         log = f'<div role="log" aria-label="What was said">{"".join(self._articles)}</div>'
         session = self._seat.session
         if session is None:
-            return Shown(log, live, NOBODY)
+            self._last = Shown(log, "", NOBODY)
+            return self._last
         state = await session.state()
         settings = settings_of(state)
         alike = similarity_by_round(state.get("judgements", []), settings.rounds)
         case = case_html(await session.case(), alike, settings.similarity_threshold)
-        return Shown(log, live, case)
+        self._last = Shown(log, "", case)
+        return self._last
 
     def _say(self, line: str, html: str) -> None:
-        self._articles.append(f'<article><p class="said">{plain(line)}</p>{html}</article>')
+        said = f'<p class="said">{plain(line)}</p>' if line else ""
+        self._articles.append(f"<article>{said}{html}</article>")
 
 
-async def _telling(told: "asyncio.Queue[Event | None]") -> AsyncIterator[str]:
-    """What is under way, as HTML, whenever it changes."""
+async def _telling(
+    told: "asyncio.Queue[Event | None]",
+) -> AsyncIterator[tuple[str, StepView | None]]:
+    """What is under way, as HTML, whenever it changes, and the step that was done."""
     doing, text = "", ""
     while (event := await told.get()) is not None:
         match event:
@@ -134,7 +145,8 @@ async def _telling(told: "asyncio.Queue[Event | None]") -> AsyncIterator[str]:
                 text += more
             case NodeDone():
                 text = "done"
-        yield f'<p class="doing">{plain(doing)}: {plain(text)}</p>'
+        step = event.step if isinstance(event, NodeDone) else None
+        yield f'<p class="doing">{plain(doing)}: {plain(text)}</p>', step
 
 
 def _view_html(view: Any) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -13,7 +14,7 @@ from lrgd.desk import Desk, open_desk
 from lrgd.web_case import NODES, case_html, similarity_by_round
 from lrgd.web_tab import Shown, Tab
 from lrgd.workbench import ModelChoice
-from tests.loopback import LoopbackModel, sensible
+from tests.loopback import Answer, LoopbackModel, sensible
 
 EVIL = "<img src=x onerror=alert(1)> ${2} \x1b[31m"
 SHOWN = "&lt;img src=x onerror=alert(1)&gt; &#36;&#123;2&#125; \u241b[31m"
@@ -100,19 +101,29 @@ async def test_the_target_is_marked_only_once_it_is_revealed(desk: Desk, user: s
     assert "bought next" in revealed.case
 
 
+def only_writing(path: str, body: dict[str, Any]) -> Answer:
+    """It writes demonstrations, and fails to rank."""
+    if path.endswith("/chat/completions"):
+        return sensible(path, body)
+    return 400, {"error": {"message": "out of order"}}, {}
+
+
 async def test_an_endpoint_that_fails_is_one_line_and_the_step_can_be_tried_again(
     desk: Desk, user: str, server: LoopbackModel
 ) -> None:
     tab = Tab(desk)
     await tab.open(user)
     await sent(tab, "/step")
-    server.respond = lambda path, body: (400, {"error": {"message": "out of order"}}, {})
-    failed = (await sent(tab, "/step"))[-1]
+    server.respond = only_writing
+    failed = (await sent(tab, "/round"))[-1]
     assert failed.log.count('role="alert"') == 1
     assert "out of order" in failed.log
-    assert "next: generator of path 0" in " ".join(failed.case.split())
+    # The node before it was done, is saved, and was shown.
+    assert "generator of path 0" in failed.log
+    assert "next: recommender of path 0" in " ".join(failed.case.split())
     server.respond = sensible
-    assert "next: recommender of path 0" in (await sent(tab, "/step"))[-1].case
+    again = (await sent(tab, "/step"))[-1]
+    assert "next: evaluator of path 0" in " ".join(again.case.split())
 
 
 async def test_a_second_page_hears_of_the_firsts_steps(desk: Desk, user: str) -> None:
