@@ -14,7 +14,7 @@ from rich.table import Table
 
 from agents.endpoint import NO_KEY
 from graphs.session.cases import RegressionCase, replay
-from lrgd.chat_text import said
+from lrgd.chat.text import said
 from lrgd.options import BaseUrl, Json, Key, Model, Ranking
 from lrgd.show import printer
 from lrgd.workbench import ModelChoice, open_workbench

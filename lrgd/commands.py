@@ -19,7 +19,7 @@ from graphs import LoopSettings
 from graphs.recommendation import RecommendationState
 from lrgd import runs, theory_commands
 from lrgd.case_commands import cases
-from lrgd.chat import chat
+from lrgd.chat.command import chat
 from lrgd.data_commands import data, sample
 from lrgd.evaluation_commands import evaluate, report, suite, tell
 from lrgd.jobs import with_workbench
@@ -46,7 +46,7 @@ from lrgd.show import (
     recommendation_view,
     story,
 )
-from lrgd.web import web
+from lrgd.web.command import web
 from lrgd.workbench import ModelChoice, Workbench, settled
 
 T = TypeVar("T")

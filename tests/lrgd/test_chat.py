@@ -15,7 +15,7 @@ from prompt_toolkit.document import Document
 
 from agents.values import Item
 from evals.bundle import Bundle, BundleUser, FrozenTask
-from lrgd.chat_input import ChatCompleter
+from lrgd.chat.input import ChatCompleter
 from lrgd.desk import UserRow
 from tests.loopback import LoopbackModel
 from tests.scripted import task

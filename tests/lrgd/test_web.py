@@ -4,12 +4,12 @@ import sys
 
 import pytest
 
-from lrgd.web import _server
+from lrgd.web.command import _server
 from memory.errors import InputError
 
 
 def test_without_gradio_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
-    monkeypatch.delitem(sys.modules, "lrgd.web_page", raising=False)
+    monkeypatch.delitem(sys.modules, "lrgd.web.page", raising=False)
     with pytest.raises(InputError, match=r"no gradio here: pip install 'lrgd\[web\]'"):
         _server()

@@ -5,7 +5,7 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
-from lrgd.web_access import COOKIE, Guard, is_loopback, listen
+from lrgd.web.access import COOKIE, Guard, is_loopback, listen
 from memory.errors import InputError
 
 LOCAL = "http://127.0.0.1:7860"

@@ -8,7 +8,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from lrgd.web_html import as_html, plain
+from lrgd.web.html import as_html, plain
 
 
 def test_a_text_keeps_its_styles_and_nothing_else() -> None:

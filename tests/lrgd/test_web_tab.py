@@ -11,8 +11,8 @@ from agents.guard import Judgement
 from evals.bundle import Bundle
 from graphs.session.views import CaseView
 from lrgd.desk import Desk, open_desk
-from lrgd.web_case import NODES, case_html, similarity_by_round
-from lrgd.web_tab import Shown, Tab
+from lrgd.web.case import NODES, case_html, similarity_by_round
+from lrgd.web.tab import Shown, Tab
 from lrgd.workbench import ModelChoice
 from tests.loopback import Answer, LoopbackModel, sensible
 

@@ -1,6 +1,6 @@
 """One open page: its seat at the desk, what its chat shows, and the lines that a person sends.
 
-Knows no Gradio: it gives HTML, which `lrgd.web_page` puts where it belongs.
+Knows no Gradio: it gives HTML, which `lrgd.web.page` puts where it belongs.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from graphs.session import Event, ModelText, NodeDone, NodeStarted, parse
 from graphs.session.shown import node_words
 from graphs.session.state import settings_of
 from graphs.session.views import StepsView, StepView
-from lrgd.chat_view import render
+from lrgd.chat.view import render
 from lrgd.desk import Desk, QuitView, SavedView, Seat
-from lrgd.web_case import case_html, similarity_by_round
-from lrgd.web_html import as_html, plain
+from lrgd.web.case import case_html, similarity_by_round
+from lrgd.web.html import as_html, plain
 from memory.errors import InputError, LrgdError
 
 NOBODY = '<p class="dim">No user chosen yet.</p>'

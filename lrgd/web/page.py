@@ -11,8 +11,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from lrgd.desk import Desk
-from lrgd.web_access import Guard
-from lrgd.web_tab import Shown, Tab
+from lrgd.web.access import Guard
+from lrgd.web.tab import Shown, Tab
 
 STYLE = Path(__file__).parent / "templates" / "page.css"
 # System fonts: Gradio's themes name fonts of another host.
@@ -28,7 +28,7 @@ async def serve(desk: Desk, user: str | None, listening: socket.socket, token: s
 
     Args:
         user: whose case a page begins with, unless its address says ?user=ID.
-        listening: where to, see `lrgd.web_access.listen`.
+        listening: where to, see `lrgd.web.access.listen`.
     """
     application = Guard(page(lambda: Tab(desk), user), token)
     # Open pages keep a connection each: at the end they are cut off, which uvicorn calls an error.

@@ -7,8 +7,8 @@ from markupsafe import Markup
 
 from agents.guard import Judgement
 from graphs.session.views import CaseView
-from lrgd.web_html import plain
-from lrgd.web_plots import Rounds, as_image, effect_plot, similarity_plot
+from lrgd.web.html import plain
+from lrgd.web.plots import Rounds, as_image, effect_plot, similarity_plot
 
 PATH_NODES = ("generator", "recommender", "evaluator")
 NODES = ("begin", *PATH_NODES, "collapse_guard", "choose")

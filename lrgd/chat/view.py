@@ -24,7 +24,7 @@ from graphs.session.views import (
     WhyView,
 )
 from graphs.session.words import Change, visible
-from lrgd.chat_text import places_table, said, said_lines, trend
+from lrgd.chat.text import places_table, said, said_lines, trend
 from lrgd.desk import HelpView, SavedView, UsersView
 
 MOVES = 8

@@ -10,10 +10,10 @@ import typer
 
 from agents.endpoint import NO_KEY
 from evals.bundle import load_bundle
-from lrgd.chat import CHAT_RUN, Weights
+from lrgd.chat.command import CHAT_RUN, Weights
 from lrgd.desk import open_desk
 from lrgd.options import BaseUrl, BundlePath, Key, Model, Ranking, RunPath
-from lrgd.web_access import listen
+from lrgd.web.access import listen
 from lrgd.workbench import ModelChoice
 from memory.errors import InputError
 
@@ -57,9 +57,9 @@ def web(
 
 
 def _server() -> Callable[..., Awaitable[None]]:
-    """`lrgd.web_page.serve`; Gradio is in an extra, and takes seconds to import."""
+    """`lrgd.web.page.serve`; Gradio is in an extra, and takes seconds to import."""
     try:
-        from lrgd.web_page import serve
+        from lrgd.web.page import serve
     except ModuleNotFoundError as error:
         raise InputError(f"no {error.name} here: pip install 'lrgd[web]'") from error
     return serve

@@ -14,9 +14,9 @@ from graphs.session import Event, ModelText, NodeDone, NodeStarted
 from graphs.session.shown import node_words
 from graphs.session.views import CaseView, StepsView
 from graphs.session.words import visible
-from lrgd.chat_input import ChatCompleter, lines
-from lrgd.chat_text import said
-from lrgd.chat_view import render
+from lrgd.chat.input import ChatCompleter, lines
+from lrgd.chat.text import said
+from lrgd.chat.view import render
 from lrgd.desk import Desk, QuitView, Seat, open_desk
 from lrgd.options import BaseUrl, BundlePath, Key, Model, Ranking, RunPath
 from lrgd.show import printer

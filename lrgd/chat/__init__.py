@@ -1,0 +1,1 @@
+"""The debugging session in the terminal."""
