@@ -189,8 +189,11 @@ def test_another_package_named_agents_is_said_in_one_line(tmp_path: Path) -> Non
 
 
 def results(run: Path) -> list[dict[str, Any]]:
+    """The records by user, apart from how long each took."""
     lines = (run / "journal.jsonl").read_text().splitlines()
-    return sorted((json.loads(line) for line in lines), key=lambda r: r["user_id"])
+    rows = sorted((json.loads(line) for line in lines), key=lambda r: r["user_id"])
+    assert all(row.pop("seconds") > 0 for row in rows)
+    return rows
 
 
 def test_ctrl_c_leaves_a_run_that_resume_finishes_with_the_same_result(
