@@ -114,6 +114,9 @@ def run_suite(
     users: Annotated[
         int | None, typer.Option(min=2, help="Take fewer users than the suite says.")
     ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Optimise with so many seeds, not the suite's.")
+    ] = None,
     base_url: BaseUrl = None,
     model: Model = None,
     api_key: Key = NO_KEY,
@@ -127,7 +130,7 @@ def run_suite(
     bundle = suites.bundle_of(wanted, data, out / "bundle")
     choice = asyncio.run(settled(ModelChoice(base_url, model, api_key, ranking, wanted.shuffles)))
     run = suites.begin(wanted, bundle, out / "run", choice, users)
-    comparison = wanted.evaluation()
+    comparison = evaluation(wanted.methods, seeds or wanted.seeds, wanted.reference)
     if not run.ready(comparison):
         suites.do(run, comparison, Budget(max_calls, max_tokens), cache=cache)
     tell(run, comparison)
