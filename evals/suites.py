@@ -74,9 +74,9 @@ class Suite(_Strict):
     shuffles: Positive = 1
     reference: str = REFERENCE
 
-    def evaluation(self) -> Evaluation:
-        """Which methods are compared."""
-        return evaluation(self.methods, self.seeds, self.reference)
+    def evaluation(self, seeds: int | None = None) -> Evaluation:
+        """Which methods are compared, with the suite's number of seeds or another."""
+        return evaluation(self.methods, seeds or self.seeds, self.reference)
 
     def loop(self) -> LoopSettings:
         """The optimisation's settings."""

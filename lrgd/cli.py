@@ -45,3 +45,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 def _stop(message: str) -> None:
     print(f"lrgd: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

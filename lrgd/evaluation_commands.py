@@ -130,7 +130,7 @@ def run_suite(
     bundle = suites.bundle_of(wanted, data, out / "bundle")
     choice = asyncio.run(settled(ModelChoice(base_url, model, api_key, ranking, wanted.shuffles)))
     run = suites.begin(wanted, bundle, out / "run", choice, users)
-    comparison = evaluation(wanted.methods, seeds or wanted.seeds, wanted.reference)
+    comparison = wanted.evaluation(seeds)
     if not run.ready(comparison):
         suites.do(run, comparison, Budget(max_calls, max_tokens), cache=cache)
     tell(run, comparison)
