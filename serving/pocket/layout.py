@@ -1,11 +1,13 @@
 """Which dimension of the residual stream means what, and how parts of a layer are set by hand.
 
-One constant dimension (`ballast`) dwarfs all others, so RMSNorm divides by the same number
-everywhere: what is written is read back unchanged, and the ballast serves as the bias that
-Llama's layers lack.
+Two constant dimensions (`ballast`) dwarf all others, so RMSNorm divides by 64 everywhere: what
+is written is read back unchanged, and the ballast serves as the bias that Llama's layers lack.
+All of it works in bfloat16 and float16 too: flags, codes and counts are numbers that 8 bits hold,
+logits that must cancel do so exactly, and no sum of large terms has to be small.
 """
 
-from math import exp, log, sqrt
+from itertools import pairwise
+from math import cos, exp, log2, sin, sqrt
 
 import torch
 from torch import Tensor
@@ -17,9 +19,12 @@ HALF = HEAD_DIM // 2
 LAYERS = 8
 MAX_OPTIONS = 52
 MAX_LINES = 12
-BALLAST = 1024.0
-ROPE_THETA = 1e8
-"""Half of the rotation planes turn by less than 0.13 radian over 1,000 tokens."""
+BALLAST = (896.0, 384.0)
+"""14² + 6² = 232, the width: the root of their mean square is 64."""
+ONE = -1
+"""Stands for the constant 1 among the entries of a `row`."""
+ROPE_THETA = 2.0**64
+"""Plane n turns by 2^-n radian a token: exact in half precision, and most planes stand still."""
 
 
 class Layout:
@@ -42,7 +47,7 @@ class Layout:
     """Before the options: the previous word, where codes and line numbers are not needed."""
     theme: slice = slice(144, 192)
     """At a note's phrases: the mean of the history's words, weighted by their worth."""
-    ballast: int = 192
+    ballast: tuple[int, int] = (192, 213)
     begin: int = 193
     rarity: int = 194
     continuation: int = 195
@@ -81,13 +86,11 @@ class Layout:
     options: int = 211
     """1 from the first option on."""
     matched: int = 212
-    """Rarity of the words that a word matched."""
-    average: int = 213
-    """`matched` over an option, at the marker that ends it."""
+    """Rarity of the words that a word matched; at the marker that ends an option, its mean."""
     count: int = 214
-    """Options and lines so far, see `Mlp.table`."""
+    """Options of a list so far, see `counter`."""
     place: int = 215
-    """Tokens of the segment so far, see `Mlp.table`."""
+    """Tokens of the segment so far; in a list's answer, one more."""
     square: int = 216
     """Squared norm of the sum of a title's words."""
     assistant: int = 217
@@ -105,9 +108,9 @@ class Layout:
     the higher the more often it came."""
     title: int = 226
     index: int = 227
-    """The option's place among the options, `MAX_OPTIONS` a whole."""
+    """The number of an option, or of a line, 16 a whole."""
     limit: int = 231
-    """Lines that were asked for, `MAX_LINES` a whole."""
+    """Lines that were asked for, 16 a whole."""
     opened: int = 228
     """1 for what begins the options or follows them."""
     width: int = 232
@@ -138,7 +141,7 @@ def config_for(vocabulary: int, pad: int, begin: int, end: int) -> LlamaConfig:
     )
 
 
-SCALE = sqrt(Layout.width) / BALLAST
+SCALE = 1 / 64
 """What RMSNorm makes of a residual, undone wherever one is read."""
 
 
@@ -160,7 +163,7 @@ class Head:
 
         Equal strengths cancel exactly, also in half precision: the query's factor is a power of 2.
         """
-        free = _slow_dims()[self._compared : self._compared + len(query)]
+        free = _still_dims()[self._compared : self._compared + len(query)]
         self._compared += len(query)
         product = abs(strength) * sqrt(HEAD_DIM) / SCALE**2
         factor = 2.0 ** round(torch.tensor(product).log2().item() / 2)
@@ -168,27 +171,24 @@ class Head:
         self.key[free] = strength / abs(strength) * product / factor * key
 
     def bias(self, key: Tensor, query: Tensor | None = None) -> None:
-        """Logit += (query x)·(key y), for rows of shape (width,); a query of 1 if none.
-
-        Two in one plane mix where it turns: large ones come first, on planes that hardly do.
-        """
-        one = row({Layout.ballast: 1 / BALLAST}) if query is None else query
+        """Logit += (query x)·(key y), for rows of shape (width,); a query of 1 if none."""
+        one = row({ONE: 1.0}) if query is None else query
         self.compare(one[None], key[None] / key.abs().max(), float(key.abs().max()))
 
-    def by_distance(self, wanted: Tensor, query: Tensor, key: Tensor, planes: int = 30) -> None:
-        """Logit += about wanted[distance] · (query x)·(key y): a fit by the fast planes, best at
-        short distances."""
-        distances = torch.arange(len(wanted), dtype=torch.float64)
-        turns = distances[:, None] * ROPE_THETA ** (-torch.arange(planes) / HALF).double()
-        waves = torch.cat([turns.cos(), turns.sin()], dim=1)
-        weighed = (waves / (distances[:, None] + 3)).T
-        ridge = 1e-5 * len(wanted) * torch.eye(2 * planes, dtype=torch.float64)
-        fit = torch.linalg.solve(weighed @ waves + ridge, weighed @ wanted.double()).float()
-        for plane, (even, odd) in enumerate(fit.view(2, planes).T.tolist()):
-            size = sqrt(sqrt(HEAD_DIM) * max(abs(even), abs(odd), 1e-9)) / SCALE
-            self.key[plane] = size * key
-            self.query[plane] = sqrt(HEAD_DIM) * even / SCALE**2 / size * query
-            self.query[plane + HALF] = -sqrt(HEAD_DIM) * odd / SCALE**2 / size * query
+    def same(self, dims: slice, sink: float) -> None:
+        """Logit += 0 for tokens of equal `codes`, -45 or less for others, `sink` for the first."""
+        self.compare(span(dims), span(dims), EQUAL)
+        self.bias(row({ONE: -16 * EQUAL, Layout.begin: 16 * EQUAL + sink}))
+
+    def waves(self, sizes: dict[int, float], query: Tensor, key: Tensor, lag: float = 0) -> None:
+        """Logit += sum of size · cos(2^-plane · (distance - lag)) · (query x)·(key y), for sizes
+        by plane."""
+        for plane, size in sizes.items():
+            turn = lag * 2.0**-plane
+            factor = 2.0 ** round(log2(size * sqrt(HEAD_DIM) / SCALE**2) / 2)
+            self.key[plane] = size * sqrt(HEAD_DIM) / SCALE**2 / factor * key
+            self.query[plane] = cos(turn) * factor * query
+            self.query[plane + HALF] = -sin(turn) * factor * query
 
     def move(self, read: Tensor, write: Tensor) -> None:
         """Adds write·(read y), weighted by attention; read is (n, width), write (width, n)."""
@@ -209,77 +209,91 @@ class Mlp:
 
     def unit(self, gate: Tensor, write: Tensor, up: Tensor | None = None) -> None:
         """Adds write · silu(gate x) · (up x), for rows of shape (width,); up is 1 if none."""
-        one = row({Layout.ballast: 1 / BALLAST}) if up is None else up
+        one = row({ONE: 1.0}) if up is None else up
         self.gate[self._used] = gate / SCALE
         self.up[self._used] = one / SCALE
         self.down[:, self._used] = write
         self._used += 1
 
-    def table(self, dim: int, write: Tensor, only: dict[int, float]) -> None:
-        """Adds write[n] where dimension `dim` holds the n of `counter`, write[0] being zeros.
-        Nothing where the sum of `only` is -1 or less.
+    def exceed(self, dim: int, scratch: slice, less: int, only: dict[int, float]) -> None:
+        """Where `dim` holds the n of `counter`: makes the first n dimensions of `scratch` positive
+        and the rest 0; one less than n where `less` is 1. Nothing where `only` sums to -1.
 
-        A broken line with a bend at each n, the steeper the closer they lie.
+        Thresholds lie between two counts as bfloat16 knows them, steepness is a power of 2.
         """
-        n = torch.arange(len(write) + 1)
-        read = float(torch.tensor(1 / SCALE).half()) * SCALE
-        at = HEIGHT * read * BASE / (BASE + n)
+        counts = torch.arange(scratch.stop - scratch.start + 2)
+        at = (HEIGHT * BASE / (BASE + counts)).bfloat16().float()
+        middle = ((at[:-1] + at[1:]) / 2).bfloat16().float().tolist()
+        for n, (here, after) in enumerate(pairwise(middle)):
+            steep = min(2.0 ** round(log2(20 / (here - after))), 512.0)
+            gate = row({dim: -steep, ONE: steep * here, less: steep * (after - here)})
+            gate += row({k: v * 800.0 for k, v in only.items()})
+            self.unit(gate, row({scratch.start + n: 1 / 256}))
+
+    def decide(self, scratch: slice, write: Tensor) -> None:
+        """Adds write[n] where `exceed` left n dimensions positive, and makes them 0 again."""
+        self.unit(row({ONE: 16.0}), write[-1] / 16)
+        for n, dim in enumerate(range(scratch.start, scratch.stop)):
+            self.unit(row({ONE: 16.0, dim: -3.0 * 256}), (write[n] - write[n + 1]) / 16)
+            self.unit(row({dim: 512.0}), row({dim: -1 / 512}))
+
+    def table(self, dim: int, write: Tensor) -> None:
+        """Adds write[n], roughly in half precision, where dimension `dim` holds the n of
+        `counter`; write[0] is zeros. A broken line with a bend at each n."""
+        at = HEIGHT * BASE / (BASE + torch.arange(len(write) + 1))
         gap = (at[:-1] - at[1:])[:, None]
         flat = torch.zeros(1, write.shape[1])
         slopes = torch.cat([flat, (write[1:] - write[:-1]) / gap[:-1], flat])
         for i in range(len(write)):
             steep = 16.0 / float(gap[i])
-            gate = row({dim: -steep, Layout.ballast: steep * float(at[i]) / BALLAST})
-            gate += row({k: v * 512.0 for k, v in only.items()})
+            gate = row({dim: -steep, ONE: steep * float(at[i])})
             self.unit(gate, (slopes[i + 1] - slopes[i]) / steep)
 
 
-def _stored(strength: float) -> float:
-    """What half-precision weights make of a strength."""
-    product = strength * sqrt(HEAD_DIM) / SCALE**2
-    factor = 2.0 ** round(torch.tensor(product).log2().item() / 2)
-    return float(torch.tensor(product / factor).half()) * factor * SCALE**2 / sqrt(HEAD_DIM)
-
-
-BASE = exp(_stored(log(16.0)))
-HEIGHT = 8.0
-"""A head that gives the first token the weight of 16 others and moves HEIGHT from it counts."""
+EQUAL = 64 / sqrt(HEAD_DIM)
+"""A power of 2 before attention's scaling: 16 products of codes cancel against -16 exactly."""
+SINK = 32 / sqrt(HEAD_DIM)
+BASE = exp(SINK)
+HEIGHT = 16.0
+"""A head that gives the first token the weight of BASE others and moves HEIGHT from it counts."""
 
 
 def counter(head: Head, dim: int) -> None:
     """Writes the number n of tokens that the head attends to, beside the first, as
-    HEIGHT · BASE / (BASE + n). The head's logits are 0 for these and log BASE for the first."""
+    HEIGHT · BASE / (BASE + n). The head's logits are 0 for these and SINK for the first."""
     head.move(unit(Layout.begin), HEIGHT * unit(dim).T)
 
 
-def codes(count: int) -> Tensor:
-    """Rows of norm 1, shape (count, 16): row n turns by n steps in eight planes, so that the
-    next row is a rotation of it (`turned`) and no two rows are close."""
-    turns = torch.arange(count)[:, None] * _speeds()
-    return torch.cat([turns.cos(), turns.sin()], dim=1) / sqrt(8)
+def codes() -> Tensor:
+    """64 rows of 16 signs, two of which agree in 12 places at most: pairs of rows of a Hadamard
+    matrix. The options' codes, then the lines'."""
+    signs = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
+    eight = torch.kron(torch.kron(signs, signs), signs)
+    return torch.stack([torch.cat([first, second]) for first in eight for second in eight])
 
 
-def turned() -> Tensor:
-    """The map from each row of `codes` to the next, shape (16, 16)."""
-    cos, sin = _speeds().cos().diag(), _speeds().sin().diag()
-    return torch.cat([torch.cat([cos, -sin], 1), torch.cat([sin, cos], 1)])
-
-
-def _speeds() -> Tensor:
+def turns(count: int) -> Tensor:
+    """Rows of norm 1, shape (count, 16): row n turns by n steps in eight planes, so that rows
+    change little by little and no two are close."""
     golden = (1 + sqrt(5)) / 2
-    return 0.1 + (torch.arange(1, 9) * golden).frac()
+    angles = torch.arange(count)[:, None] * (0.1 + (torch.arange(1, 9) * golden).frac())
+    return torch.cat([angles.cos(), angles.sin()], dim=1) / sqrt(8)
 
 
-def _slow_dims() -> list[int]:
-    """The head dimensions that rotate least, slowest first."""
-    return [dim for plane in range(HALF - 1, 29, -1) for dim in (plane, plane + HALF)]
+def _still_dims() -> list[int]:
+    """The head dimensions that do not rotate, the stillest first."""
+    return [dim for plane in range(HALF - 1, 23, -1) for dim in (plane, plane + HALF)]
 
 
 def row(entries: dict[int, float]) -> Tensor:
-    """A row of shape (width,) with these entries."""
+    """A row of shape (width,) with these entries, `ONE` among them."""
     result = torch.zeros(Layout.width)
     for dim, value in entries.items():
-        result[dim] = value
+        if dim == ONE:
+            # 896 / 128 - 384 / 64 is 1, by powers of 2.
+            result[list(Layout.ballast)] = torch.tensor([value / 128, -value / 64])
+        else:
+            result[dim] = value
     return result
 
 
