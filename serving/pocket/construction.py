@@ -41,7 +41,7 @@ from serving.pocket.writer import Writer, add_writer
 
 GAIN = 15.0
 """Logits for each unit of an output dimension."""
-LOWER = 45.0
+LOWER = 38.0
 """Taken from all logits: half precision is finest near 0, where the best label's are to be."""
 OFF = -8.0
 """Put on the classes that a request does not want."""
@@ -94,7 +94,7 @@ def construct(
     noted = {D.note: 60.0, D.marker: -120.0, D.symbol: -120.0}
     _recur(heads[2][0], circuit)
     _match(heads[2][0], circuit, noted, 180.0 + circuit.sink, D.noted)
-    _place(heads[3][1], mlps[4])
+    _place(heads[3][1], mlps[5])
     _average(heads[3][0], circuit)
     _sharpen(mlps[3], circuit)
     _score(mlps[4])
@@ -155,7 +155,7 @@ def _classes(mlp: Mlp) -> None:
 def _section(head: Head) -> None:
     """Each token attends to the nearest marker, of labels and numbers to the last one's number,
     and learns which section, option or line it is in, and in an answer the next line's number."""
-    head.bias(row({D.marker: 64 * EQUAL * 2, D.index: 32 * EQUAL}))
+    head.bias(row({D.marker: 256 * EQUAL, D.index: 64 * EQUAL}))
     head.waves(NEAR, row({ONE: 1.0}), row({D.marker: 1.0}))
     flags = (D.index, D.note, D.worked, D.last, D.other, D.noted, D.title)
     head.move(unit(*flags), unit(*flags).T)
@@ -242,4 +242,4 @@ def _answer(head: Head, mlp: Mlp, circuit: Circuit) -> None:
     head.bias(row({**ends, D.begin: 60.0 + log(200.0 / 64.0)}), query=lettering)
     amount = circuit.loudness * (200.0 + 50.0) / (GAIN * RAISE)
     for axis in range(OPTION_AXES.start, OPTION_AXES.stop):
-        mlp.unit(16.0 * lettering, row({axis: amount / 16.0}), up=row({axis: 1.0}))
+        mlp.unit(row({D.lettering: 16.0, D.counted: -64.0}), row({axis: amount / 16.0}), up=row({axis: 1.0}))

@@ -7,7 +7,7 @@ logits that must cancel do so exactly, and no sum of large terms has to be small
 """
 
 from itertools import pairwise
-from math import cos, exp, log2, sin, sqrt
+from math import ceil, cos, exp, log2, sin, sqrt
 
 import torch
 from torch import Tensor
@@ -176,7 +176,7 @@ class Head:
         self.compare(one[None], key[None] / key.abs().max(), float(key.abs().max()))
 
     def same(self, dims: slice, sink: float) -> None:
-        """Logit += 0 for tokens of equal `codes`, -45 or less for others, `sink` for the first."""
+        """Logit += 0 for tokens of equal `codes`, -22 or less for others, `sink` for the first."""
         self.compare(span(dims), span(dims), EQUAL)
         self.bias(row({ONE: -16 * EQUAL, Layout.begin: 16 * EQUAL + sink}))
 
@@ -225,7 +225,7 @@ class Mlp:
         at = (HEIGHT * BASE / (BASE + counts)).bfloat16().float()
         middle = ((at[:-1] + at[1:]) / 2).bfloat16().float().tolist()
         for n, (here, after) in enumerate(pairwise(middle)):
-            steep = min(2.0 ** round(log2(20 / (here - after))), 512.0)
+            steep = min(2.0 ** ceil(log2(20 / (here - after))), 512.0)
             gate = row({dim: -steep, ONE: steep * here, less: steep * (after - here)})
             gate += row({k: v * 800.0 for k, v in only.items()})
             self.unit(gate, row({scratch.start + n: 1 / 256}))
@@ -250,11 +250,11 @@ class Mlp:
             self.unit(gate, (slopes[i + 1] - slopes[i]) / steep)
 
 
-EQUAL = 64 / sqrt(HEAD_DIM)
+EQUAL = 32 / sqrt(HEAD_DIM)
 """A power of 2 before attention's scaling: 16 products of codes cancel against -16 exactly."""
 SINK = 32 / sqrt(HEAD_DIM)
 BASE = exp(SINK)
-HEIGHT = 16.0
+HEIGHT = 8.0
 """A head that gives the first token the weight of BASE others and moves HEIGHT from it counts."""
 
 

@@ -37,6 +37,7 @@ def add_listing(heads: list[list[Head]], mlps: list[Mlp]) -> None:
     _number(heads[1][0], mlps[1], mlps[2])
     _square(mlps[3])
     _last_line(heads[4][0])
+    _known(mlps[4])
     _listed(heads[5][0])
     _choose(heads[6][0])
     _finish(mlps[6])
@@ -68,13 +69,20 @@ def _square(mlp: Mlp) -> None:
 
 def _last_line(head: Head) -> None:
     """Logit: minus half the squared distance of the sums of words, up to a constant."""
-    near = 8 * SURE
+    near = 16 * SURE
     head.compare(span(D.match), span(D.match), near)
-    ends = {D.options: near / 2, D.counted: near / 2, ONE: -near, D.number: -near}
+    ends = {D.options: near / 4, D.counted: near / 4, ONE: -near / 2, D.number: -near / 2}
     head.bias(row({D.square: -near / 2, **ends}))
-    head.bias(row({D.begin: 2 * near}), query=row({ONE: 1.0, D.number: -1.0}))
-    head.bias(row({D.begin: 2 * near}), query=row({NUMBER_AXES.start: 1.0}))
-    head.move(span(OPTION_AXES), KNOWN * span(OPTION_AXES).T)
+    head.bias(row({D.begin: near}), query=row({ONE: 1.0, D.number: -1.0}))
+    head.bias(row({D.begin: near}), query=row({NUMBER_AXES.start: 1.0}))
+    head.move(span(OPTION_AXES), span(OPTION_AXES).T)
+
+
+def _known(mlp: Mlp) -> None:
+    """Lengthens what a line number found, and not what is a little like it."""
+    for axis in range(OPTION_AXES.start, OPTION_AXES.stop):
+        gate = row({axis: 32.0, D.number: 32.0, ONE: -48.0})
+        mlp.unit(gate, row({axis: KNOWN / 16}))
 
 
 def _listed(head: Head) -> None:
@@ -85,13 +93,13 @@ def _listed(head: Head) -> None:
 
 def _choose(head: Head) -> None:
     """After a list's request: the option of the highest average, the later of two about equal."""
-    best = 300.0
+    best = 450.0
     listing = row({D.listing: 1.0})
     ends = {D.options: 4 * best, D.counted: 4 * best, ONE: -8 * best, D.number: -8 * best}
     head.bias(row(ends), query=listing)
     head.bias(row({D.matched: best, D.index: 8.0}), query=listing)
-    # A listed axis is about KNOWN / 70, an option's at least 1/2 + its average / 4.
-    head.compare(span(OPTION_AXES), span(OPTION_AXES), -4.5 * best * 70 / KNOWN)
+    # A listed axis is KNOWN / 76 or more, an option's at least 1/2 + its average / 4.
+    head.compare(span(OPTION_AXES), span(OPTION_AXES), -4.5 * best * 76 / KNOWN)
     head.move(span(D.segment), span(D.pointer).T)
 
 
@@ -104,7 +112,7 @@ def _finish(mlp: Mlp) -> None:
 def _copy(head: Head) -> None:
     head.compare(span(D.pointer), span(D.segment), SURE / 16)
     head.compare(span(D.offset), span(D.offset), SURE)
-    there = {D.options: 1.0, ONE: -1.0, D.begin: 2.75, D.listing: -8.0}
+    there = {D.options: 1.0, ONE: -1.0, D.begin: 1.75, D.listing: -8.0}
     head.bias(row({dim: SURE * value for dim, value in there.items()}))
     quiet = row({ONE: 1.0, D.listing: -1.0, D.assistant: 1.0})
     head.bias(row({D.begin: 8 * SURE}), query=quiet)
