@@ -94,7 +94,7 @@ def construct(
     noted = {D.note: 60.0, D.marker: -120.0, D.symbol: -120.0}
     _recur(heads[2][0], circuit)
     _match(heads[2][0], circuit, noted, 180.0 + circuit.sink, D.noted)
-    _place(heads[3][1], mlps[5])
+    _place(heads[3][1], mlps[6])
     _average(heads[3][0], circuit)
     _sharpen(mlps[3], circuit)
     _score(mlps[4])

@@ -219,14 +219,14 @@ class Mlp:
         """Where `dim` holds the n of `counter`: makes the first n dimensions of `scratch` positive
         and the rest 0; one less than n where `less` is 1. Nothing where `only` sums to -1.
 
-        Thresholds lie between two counts as bfloat16 knows them, steepness is a power of 2.
+        Thresholds lie between two counts, also as bfloat16 knows these.
         """
         counts = torch.arange(scratch.stop - scratch.start + 2)
-        at = (HEIGHT * BASE / (BASE + counts)).bfloat16().float()
-        middle = ((at[:-1] + at[1:]) / 2).bfloat16().float().tolist()
-        for n, (here, after) in enumerate(pairwise(middle)):
+        at = HEIGHT * BASE / (BASE + counts)
+        middle = (at + at.bfloat16().float()).unfold(0, 2, 1).mean(1) / 2
+        for n, (here, after) in enumerate(pairwise(middle.tolist())):
             steep = min(2.0 ** ceil(log2(20 / (here - after))), 512.0)
-            gate = row({dim: -steep, ONE: steep * here, less: steep * (after - here)})
+            gate = row({dim: -steep, less: steep * (after - here)}) + constant(steep * here)
             gate += row({k: v * 800.0 for k, v in only.items()})
             self.unit(gate, row({scratch.start + n: 1 / 256}))
 
@@ -252,7 +252,7 @@ class Mlp:
 
 EQUAL = 32 / sqrt(HEAD_DIM)
 """A power of 2 before attention's scaling: 16 products of codes cancel against -16 exactly."""
-SINK = 32 / sqrt(HEAD_DIM)
+SINK = 36 / sqrt(HEAD_DIM)
 BASE = exp(SINK)
 HEIGHT = 8.0
 """A head that gives the first token the weight of BASE others and moves HEIGHT from it counts."""
@@ -295,6 +295,12 @@ def row(entries: dict[int, float]) -> Tensor:
         else:
             result[dim] = value
     return result
+
+
+def constant(value: float) -> Tensor:
+    """`row({ONE: value})` to 16 bits even of bfloat16 weights: the second one has the rest."""
+    first = float(torch.tensor(value / 896).bfloat16())
+    return row(dict(zip(Layout.ballast, (first, (value - 896 * first) / 384), strict=True)))
 
 
 def unit(*dims: int) -> Tensor:

@@ -37,7 +37,7 @@ def add_listing(heads: list[list[Head]], mlps: list[Mlp]) -> None:
     _number(heads[1][0], mlps[1], mlps[2])
     _square(mlps[3])
     _last_line(heads[4][0])
-    _known(mlps[4])
+    _known(mlps[4], mlps[5])
     _listed(heads[5][0])
     _choose(heads[6][0])
     _finish(mlps[6])
@@ -78,11 +78,14 @@ def _last_line(head: Head) -> None:
     head.move(span(OPTION_AXES), span(OPTION_AXES).T)
 
 
-def _known(mlp: Mlp) -> None:
-    """Lengthens what a line number found, and not what is a little like it."""
+def _known(first: Mlp, second: Mlp) -> None:
+    """Lengthens what a line number found, not what is a little like it, to KNOWN, and when all of
+    the answer has been told, makes it as short for the number as for the rest."""
     for axis in range(OPTION_AXES.start, OPTION_AXES.stop):
         gate = row({axis: 32.0, D.number: 32.0, ONE: -48.0})
-        mlp.unit(gate, row({axis: KNOWN / 16}))
+        first.unit(gate, row({axis: (KNOWN - 1) / 16}))
+        gate = row({axis: 16.0, D.number: 128.0, ONE: -256.0})
+        second.unit(gate, row({axis: -1 / 8.25}))
 
 
 def _listed(head: Head) -> None:
