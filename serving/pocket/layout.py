@@ -230,12 +230,14 @@ class Mlp:
             gate += row({k: v * 800.0 for k, v in only.items()})
             self.unit(gate, row({scratch.start + n: 1 / 256}))
 
-    def decide(self, scratch: slice, write: Tensor) -> None:
-        """Adds write[n] where `exceed` left n dimensions positive, and makes them 0 again."""
-        self.unit(row({ONE: 16.0}), write[-1] / 16)
+    def decide(self, scratch: slice, write: Tensor, unless: int) -> None:
+        """Adds write[n] where `exceed` left n dimensions positive, and makes them 0 again. Nothing
+        where `unless` is 1."""
+        always = row({ONE: 16.0, unless: -800.0})
+        self.unit(always, write[-1] / 16)
         for n, dim in enumerate(range(scratch.start, scratch.stop)):
-            self.unit(row({ONE: 16.0, dim: -3.0 * 256}), (write[n] - write[n + 1]) / 16)
-            self.unit(row({dim: 512.0}), row({dim: -1 / 512}))
+            self.unit(always - row({dim: 3.0 * 256}), (write[n] - write[n + 1]) / 16)
+            self.unit(row({dim: 512.0, unless: -800.0}), row({dim: -1 / 512}))
 
     def table(self, dim: int, write: Tensor) -> None:
         """Adds write[n], roughly in half precision, where dimension `dim` holds the n of

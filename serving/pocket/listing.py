@@ -58,7 +58,7 @@ def _number(head: Head, first: Mlp, second: Mlp) -> None:
         ends[n, D.segment] = code
         ends[n, OPTION_AXES.start + n - 1] = 1.0
         ends[n, D.index] = n / 16
-    second.decide(OPTION_AXES, ends)
+    second.decide(OPTION_AXES, ends, unless=D.noting)
 
 
 def _square(mlp: Mlp) -> None:
