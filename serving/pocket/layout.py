@@ -36,7 +36,7 @@ class Layout:
     """The word, all components; at a marker that ends a title, the sum of the title's words."""
     option: slice = slice(80, 144)
     """One axis an option, then one a line number. At a marker: the option that it ends; in the
-    answer: options listed so far, or scores, and the next number; in a note the words said."""
+    answer: options listed so far, or scores, and the next number."""
     segment: slice = slice(144, 160)
     """Code of the option, or line, that a token is part of or ends."""
     offset: slice = slice(160, 176)
@@ -44,8 +44,9 @@ class Layout:
     pointer: slice = slice(176, 192)
     """In an answer: the segment code of the option that is being written."""
     previous: slice = slice(132, 192)
-    """Before the options: the previous word, where codes and line numbers are not needed."""
-    theme: slice = slice(144, 192)
+    """Where codes and line numbers are not needed. Before the options: the previous word; in a
+    note: the words said."""
+    theme: slice = slice(80, 128)
     """At a note's phrases: the mean of the history's words, weighted by their worth."""
     ballast: tuple[int, int] = (192, 213)
     begin: int = 193
@@ -230,14 +231,12 @@ class Mlp:
             gate += row({k: v * 800.0 for k, v in only.items()})
             self.unit(gate, row({scratch.start + n: 1 / 256}))
 
-    def decide(self, scratch: slice, write: Tensor, unless: int) -> None:
-        """Adds write[n] where `exceed` left n dimensions positive, and makes them 0 again. Nothing
-        where `unless` is 1."""
-        always = row({ONE: 16.0, unless: -800.0})
-        self.unit(always, write[-1] / 16)
+    def decide(self, scratch: slice, write: Tensor) -> None:
+        """Adds write[n] where `exceed` left n dimensions positive, and makes them 0 again."""
+        self.unit(row({ONE: 16.0}), write[-1] / 16)
         for n, dim in enumerate(range(scratch.start, scratch.stop)):
-            self.unit(always - row({dim: 3.0 * 256}), (write[n] - write[n + 1]) / 16)
-            self.unit(row({dim: 512.0, unless: -800.0}), row({dim: -1 / 512}))
+            self.unit(row({ONE: 16.0, dim: -3.0 * 256}), (write[n] - write[n + 1]) / 16)
+            self.unit(row({dim: 512.0}), row({dim: -1 / 512}))
 
     def table(self, dim: int, write: Tensor) -> None:
         """Adds write[n], roughly in half precision, where dimension `dim` holds the n of

@@ -52,13 +52,13 @@ def _number(head: Head, first: Mlp, second: Mlp) -> None:
     head.bias(row({**both, **lettered, D.begin: 128.0}))
     head.bias(row({D.begin: SINK}))
     counter(head, D.count)
-    first.exceed(D.count, OPTION_AXES, D.counted, {D.listing: -1.0, D.noting: -1.0})
+    first.exceed(D.count, OPTION_AXES, D.counted, {D.listing: -1.0})
     ends = torch.zeros(OPTION_AXES.stop - OPTION_AXES.start + 1, D.width)
     for n, code in enumerate(codes()[: len(ends) - 1], 1):
         ends[n, D.segment] = code
         ends[n, OPTION_AXES.start + n - 1] = 1.0
         ends[n, D.index] = n / 16
-    second.decide(OPTION_AXES, ends, unless=D.noting)
+    second.decide(OPTION_AXES, ends)
 
 
 def _square(mlp: Mlp) -> None:
@@ -103,6 +103,7 @@ def _choose(head: Head) -> None:
     head.bias(row({D.matched: best, D.index: 8.0}), query=listing)
     # A listed axis is KNOWN / 76 or more, an option's at least 1/2 + its average / 4.
     head.compare(span(OPTION_AXES), span(OPTION_AXES), -4.5 * best * 76 / KNOWN)
+    head.bias(row({D.begin: 60.0}), query=row({ONE: 1.0, D.listing: -1.0}))
     head.move(span(D.segment), span(D.pointer).T)
 
 

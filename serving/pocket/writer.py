@@ -55,7 +55,7 @@ def _said(head: Head) -> None:
     """In a note: the sum of its words so far, since the sink outweighs them all."""
     head.bias(row({D.noting: 60.0, D.asks: -60.0, D.marker: -200.0, D.begin: 60.0 + log(32.0)}))
     head.bias(row({D.begin: 100.0}), query=row({ONE: 1.0, D.noting: -1.0}))
-    head.move(span(D.match), 34.0 * span(D.option).T)
+    head.move(span(D.match)[:60], 34.0 * span(D.previous).T)
 
 
 def _previous(head: Head) -> None:
@@ -129,9 +129,9 @@ def _choose(head: Head, writer: Writer) -> None:
     )
     head.bias(row({**NEVER, D.begin: 100.0}))
     head.bias(row({D.begin: 2000.0}), query=row({ONE: 1.0, D.noting: -1.0}))
-    wanted = -span(D.option)
+    wanted = -span(D.previous)
     wanted[: len(span(D.theme))] += writer.theme / writer.said * span(D.theme)
-    head.compare(wanted, span(D.match), writer.said)
+    head.compare(wanted, span(D.match)[:60], writer.said)
     _recency(head, writer)
     head.move(span(D.word), writer.boldness * span(D.word).T)
     head.move(unit(D.begin), 3.0 * unit(D.link).T)
