@@ -242,4 +242,8 @@ def _answer(head: Head, mlp: Mlp, circuit: Circuit) -> None:
     head.bias(row({**ends, D.begin: 60.0 + log(200.0 / 64.0)}), query=lettering)
     amount = circuit.loudness * (200.0 + 50.0) / (GAIN * RAISE)
     for axis in range(OPTION_AXES.start, OPTION_AXES.stop):
-        mlp.unit(row({D.lettering: 16.0, D.counted: -64.0}), row({axis: amount / 16.0}), up=row({axis: 1.0}))
+        mlp.unit(
+            row({D.lettering: 16.0, D.counted: -64.0}),
+            row({axis: amount / 16.0}),
+            up=row({axis: 1.0}),
+        )

@@ -179,7 +179,8 @@ class Head:
     def same(self, dims: slice, sink: float) -> None:
         """Logit += 0 for tokens of equal `codes`, -22 or less for others, `sink` for the first."""
         self.compare(span(dims), span(dims), EQUAL)
-        self.bias(row({ONE: -16 * EQUAL, Layout.begin: 16 * EQUAL + sink}))
+        self.bias(row({ONE: -16 * EQUAL, Layout.begin: 16 * EQUAL}))
+        self.bias(row({Layout.begin: sink}))
 
     def waves(self, sizes: dict[int, float], query: Tensor, key: Tensor, lag: float = 0) -> None:
         """Logit += sum of size · cos(2^-plane · (distance - lag)) · (query x)·(key y), for sizes
@@ -220,13 +221,14 @@ class Mlp:
         """Where `dim` holds the n of `counter`: makes the first n dimensions of `scratch` positive
         and the rest 0; one less than n where `less` is 1. Nothing where `only` sums to -1.
 
-        Thresholds lie between two counts, also as bfloat16 knows these.
+        Thresholds lie between two counts, wherever bfloat16 rounds these.
         """
         counts = torch.arange(scratch.stop - scratch.start + 2)
         at = HEIGHT * BASE / (BASE + counts)
-        middle = (at + at.bfloat16().float()).unfold(0, 2, 1).mean(1) / 2
+        middle = (at[:-1] + at[1:]) / 2
         for n, (here, after) in enumerate(pairwise(middle.tolist())):
-            steep = min(2.0 ** ceil(log2(20 / (here - after))), 512.0)
+            # Read in units of SCALE, 1020 is 65,280: the steepest that float16 holds.
+            steep = min(2.0 ** ceil(log2(20 / (here - after))), 1020.0)
             gate = row({dim: -steep, less: steep * (after - here)}) + constant(steep * here)
             gate += row({k: v * 800.0 for k, v in only.items()})
             self.unit(gate, row({scratch.start + n: 1 / 256}))
@@ -253,7 +255,8 @@ class Mlp:
 
 EQUAL = 32 / sqrt(HEAD_DIM)
 """A power of 2 before attention's scaling: 16 products of codes cancel against -16 exactly."""
-SINK = 36 / sqrt(HEAD_DIM)
+SINK = 38 / sqrt(HEAD_DIM)
+"""Logarithm of the first token's weight where others are counted, near a bfloat16 number."""
 BASE = exp(SINK)
 HEIGHT = 8.0
 """A head that gives the first token the weight of BASE others and moves HEIGHT from it counts."""

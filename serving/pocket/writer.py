@@ -1,8 +1,8 @@
 """The circuit of notes: an opening phrase, then words of the history, none twice.
 
 Layer 3 keeps what a note has said, layer 5 tells each token its predecessor, layer 6 tells an
-answer's token the phrase before it and the theme of the history: the mean of its words, rare and
-recent ones first. Layer 7 completes words of several pieces, and layer 8 chooses the next word:
+answer's token the phrase before it, layer 7 the theme of the history: the mean of its words, rare
+and recent ones first. It also completes words of several pieces, and layer 8 chooses the next word:
 near the theme (so that recurring words come first), rare, recent, or out of a note that worked.
 How much recency counts depends on the opening phrase, and that is drawn.
 """
@@ -44,8 +44,8 @@ def add_writer(heads: list[list[Head]], mlps: list[Mlp], writer: Writer) -> None
     """Sets the second heads of layers 3 and 5 to 8."""
     _said(heads[2][1])
     _previous(heads[4][1])
-    _theme(heads[5][0], writer)
     _phrase(heads[5][1])
+    _theme(heads[6][0], writer)
     _complete(heads[6][1])
     _choose(heads[7][1], writer)
     _grammar(mlps[6])
@@ -67,7 +67,7 @@ def _previous(head: Head) -> None:
 
 def _theme(head: Head, writer: Writer) -> None:
     """After a phrase of a note: the mean of the words worth saying. The head is that of
-    `listing` and of choices, whose keys it must outbid."""
+    `listing`, whose keys it must outbid."""
     worth = {D.rarity: writer.rarity, D.noted: writer.recurrence, D.begin: -1000.0}
     head.bias(row({**worth, **{k: 2 * v for k, v in NEVER.items()}}), query=row({D.asks: 1.0}))
     _recency(head, writer)
