@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
+from serving.pocket.counting import SINK, counter, table
 from serving.pocket.embedding import embeddings
 from serving.pocket.layout import (
     BALLAST,
@@ -24,12 +25,10 @@ from serving.pocket.layout import (
     ONE,
     OPTION_AXES,
     SCALE,
-    SINK,
     Head,
     Mlp,
     codes,
     config_for,
-    counter,
     row,
     span,
     turns,
@@ -198,7 +197,7 @@ def _place(head: Head, mlp: Mlp) -> None:
     counter(head, D.place)
     places = torch.zeros(64, D.width)
     places[1:, D.offset] = turns(64)[1:]
-    mlp.table(D.place, places)
+    table(mlp, D.place, places)
 
 
 def _average(head: Head, circuit: Circuit) -> None:

@@ -6,8 +6,7 @@ All of it works in bfloat16 and float16 too: flags, codes and counts are numbers
 logits that must cancel do so exactly, and no sum of large terms has to be small.
 """
 
-from itertools import pairwise
-from math import ceil, cos, exp, log2, sin, sqrt
+from math import cos, log2, sin, sqrt
 
 import torch
 from torch import Tensor
@@ -89,7 +88,7 @@ class Layout:
     matched: int = 212
     """Rarity of the words that a word matched; at the marker that ends an option, its mean."""
     count: int = 214
-    """Options of a list so far, see `counter`."""
+    """Options of a list so far, see `counting`."""
     place: int = 215
     """Tokens of the segment so far; in a list's answer, one more."""
     square: int = 216
@@ -217,55 +216,9 @@ class Mlp:
         self.down[:, self._used] = write
         self._used += 1
 
-    def exceed(self, dim: int, scratch: slice, less: int, only: dict[int, float]) -> None:
-        """Where `dim` holds the n of `counter`: makes the first n dimensions of `scratch` positive
-        and the rest 0; one less than n where `less` is 1. Nothing where `only` sums to -1.
-
-        Thresholds lie between two counts, wherever bfloat16 rounds these.
-        """
-        counts = torch.arange(scratch.stop - scratch.start + 2)
-        at = HEIGHT * BASE / (BASE + counts)
-        middle = (at[:-1] + at[1:]) / 2
-        for n, (here, after) in enumerate(pairwise(middle.tolist())):
-            # Read in units of SCALE, 1020 is 65,280: the steepest that float16 holds.
-            steep = min(2.0 ** ceil(log2(20 / (here - after))), 1020.0)
-            gate = row({dim: -steep, less: steep * (after - here)}) + constant(steep * here)
-            gate += row({k: v * 800.0 for k, v in only.items()})
-            self.unit(gate, row({scratch.start + n: 1 / 256}))
-
-    def decide(self, scratch: slice, write: Tensor) -> None:
-        """Adds write[n] where `exceed` left n dimensions positive, and makes them 0 again."""
-        self.unit(row({ONE: 16.0}), write[-1] / 16)
-        for n, dim in enumerate(range(scratch.start, scratch.stop)):
-            self.unit(row({ONE: 16.0, dim: -3.0 * 256}), (write[n] - write[n + 1]) / 16)
-            self.unit(row({dim: 512.0}), row({dim: -1 / 512}))
-
-    def table(self, dim: int, write: Tensor) -> None:
-        """Adds write[n], roughly in half precision, where dimension `dim` holds the n of
-        `counter`; write[0] is zeros. A broken line with a bend at each n."""
-        at = HEIGHT * BASE / (BASE + torch.arange(len(write) + 1))
-        gap = (at[:-1] - at[1:])[:, None]
-        flat = torch.zeros(1, write.shape[1])
-        slopes = torch.cat([flat, (write[1:] - write[:-1]) / gap[:-1], flat])
-        for i in range(len(write)):
-            steep = 16.0 / float(gap[i])
-            gate = row({dim: -steep, ONE: steep * float(at[i])})
-            self.unit(gate, (slopes[i + 1] - slopes[i]) / steep)
-
 
 EQUAL = 32 / sqrt(HEAD_DIM)
 """A power of 2 before attention's scaling: 16 products of codes cancel against -16 exactly."""
-SINK = 38 / sqrt(HEAD_DIM)
-"""Logarithm of the first token's weight where others are counted, near a bfloat16 number."""
-BASE = exp(SINK)
-HEIGHT = 8.0
-"""A head that gives the first token the weight of BASE others and moves HEIGHT from it counts."""
-
-
-def counter(head: Head, dim: int) -> None:
-    """Writes the number n of tokens that the head attends to, beside the first, as
-    HEIGHT · BASE / (BASE + n). The head's logits are 0 for these and SINK for the first."""
-    head.move(unit(Layout.begin), HEIGHT * unit(dim).T)
 
 
 def codes() -> Tensor:
@@ -299,12 +252,6 @@ def row(entries: dict[int, float]) -> Tensor:
         else:
             result[dim] = value
     return result
-
-
-def constant(value: float) -> Tensor:
-    """`row({ONE: value})` to 16 bits even of bfloat16 weights: the second one has the rest."""
-    first = float(torch.tensor(value / 896).bfloat16())
-    return row(dict(zip(Layout.ballast, (first, (value - 896 * first) / 384), strict=True)))
 
 
 def unit(*dims: int) -> Tensor:

@@ -10,16 +10,15 @@ from math import log, sqrt
 
 import torch
 
+from serving.pocket.counting import SINK, counter, decide, exceed
 from serving.pocket.layout import (
     HEAD_DIM,
     NUMBER_AXES,
     ONE,
     OPTION_AXES,
-    SINK,
     Head,
     Mlp,
     codes,
-    counter,
     row,
     span,
     unit,
@@ -52,13 +51,13 @@ def _number(head: Head, first: Mlp, second: Mlp) -> None:
     head.bias(row({**both, **lettered, D.begin: 128.0}))
     head.bias(row({D.begin: SINK}))
     counter(head, D.count)
-    first.exceed(D.count, OPTION_AXES, D.counted, {D.listing: -1.0})
+    exceed(first, D.count, OPTION_AXES, less=D.counted, never=D.listing)
     ends = torch.zeros(OPTION_AXES.stop - OPTION_AXES.start + 1, D.width)
     for n, code in enumerate(codes()[: len(ends) - 1], 1):
         ends[n, D.segment] = code
         ends[n, OPTION_AXES.start + n - 1] = 1.0
         ends[n, D.index] = n / 16
-    second.decide(OPTION_AXES, ends)
+    decide(second, OPTION_AXES, ends)
 
 
 def _square(mlp: Mlp) -> None:
