@@ -141,7 +141,7 @@ def _region(head: Head) -> None:
 
 
 def _classes(mlp: Mlp) -> None:
-    """What each kind of request wants of an answer."""
+    """What each kind of request wants of an answer; after a letter, the end."""
     off = {D.line: OFF, D.opener: OFF, D.link: OFF, D.label: OFF, D.banned: 4 * OFF}
     for mode, wanted in (
         (D.lettering, {**off, D.label: 2.0}),
@@ -149,6 +149,8 @@ def _classes(mlp: Mlp) -> None:
         (D.noting, {**off, D.opener: -2.0, D.link: 0.0}),
     ):
         mlp.unit(row({mode: 16.0}), row(wanted) / 16.0)
+    answered = row({D.lettering: 16.0, D.label: 16.0, ONE: -16.0})
+    mlp.unit(answered, row({D.end: 0.5}))
 
 
 def _section(head: Head) -> None:
@@ -159,13 +161,13 @@ def _section(head: Head) -> None:
     flags = (D.index, D.note, D.worked, D.last, D.other, D.noted, D.title)
     head.move(unit(*flags), unit(*flags).T)
     head.move(codes().T @ span(D.option), span(D.segment).T)
-    head.move(unit(D.label), 8.0 * unit(D.end).T)
     numbers = range(NUMBER_AXES.start, NUMBER_AXES.stop)
     head.move(unit(*numbers[:-1]), unit(*numbers[1:]).T)
 
 
-NEAR = {4: 40.0, **dict.fromkeys(range(5, 13), 110.0)}
-"""Falls by 10 or more from any distance below 70 to one that is 3 longer."""
+NEAR = dict(enumerate((1.9, 2.3, 7.4, 12.0, 29.2, 146.7, 115.1, 114.6, 117.9, 97.4, 195.2)))
+"""Falls by 10 from any distance below 70 to any that is 3 or more longer, up to 4,096: of all sums
+of waves that do, the one of the least size (a linear programme's answer)."""
 
 
 def _ends(first: Mlp, second: Mlp) -> None:

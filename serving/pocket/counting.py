@@ -39,7 +39,7 @@ def exceed(mlp: Mlp, dim: int, scratch: slice, less: int, never: int) -> None:
     for n, (here, after) in enumerate(pairwise(middle.tolist())):
         # Read in units of SCALE, 1020 is 65,280: the steepest that float16 holds.
         steep = min(2.0 ** ceil(log2(20 / (here - after))), 1020.0)
-        gate = row({dim: -steep, less: steep * (after - here), never: -800.0})
+        gate = row({dim: -steep, less: steep * (after - here), never: -1020.0})
         mlp.unit(gate + _constant(steep * here), row({scratch.start + n: 1 / 256}))
 
 

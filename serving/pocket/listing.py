@@ -108,7 +108,7 @@ def _choose(head: Head) -> None:
 
 def _finish(mlp: Mlp) -> None:
     """On the last line that was asked for: no further number, but the end."""
-    last = row({D.index: 256.0, D.limit: -256.0, D.listing: 8.0, D.number: -800.0})
+    last = row({D.index: 256.0, D.limit: -256.0, D.listing: 808.0, ONE: -800.0, D.number: -800.0})
     mlp.unit(last, row({D.end: 1 / 64}))
 
 
