@@ -1,10 +1,11 @@
 """The ranking circuit, built by hand: options are ranked by the words that they share.
 
-Layer 1 tells each token its region and section; layer 2 numbers the options and has each token
-look before the options for words like itself; layer 3 does so once more in the note alone, and
-in the history counts how often a word came; in layer 4 the marker after an option averages what
-its words matched, the more where the note has them too, which layer 5 puts on the option's axis;
-layer 6 carries the axes to the answer. A sink at the first token says "none".
+Layer 1 tells each token its region and section, and in it which lettered option it is part of or
+ends: letters carry their codes. Layer 2 has each token look before the options for words like
+itself; layer 3 does so once more in the note alone, and in the history counts how often a word
+came; in layer 4 the marker after an option averages what its words matched, the more where the
+note has them too, which layer 5 puts on the option's axis; layer 6 carries the axes to the answer.
+A sink at the first token says "none".
 `listing` and `writer` are the circuits of written lists and notes.
 """
 
@@ -15,33 +16,32 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
+from serving.pocket.counting import SINK, counter, table
 from serving.pocket.embedding import embeddings
 from serving.pocket.layout import (
     BALLAST,
-    BASE,
-    MAX_LINES,
-    MAX_OPTIONS,
+    EQUAL,
     NUMBER_AXES,
+    ONE,
     OPTION_AXES,
     SCALE,
     Head,
     Mlp,
     codes,
     config_for,
-    counter,
-    embed,
     row,
     span,
+    turns,
     unit,
 )
 from serving.pocket.layout import Layout as D
 from serving.pocket.listing import add_listing
 from serving.pocket.writer import Writer, add_writer
 
-SURE = 40.0
-"""Logit of two equal codes."""
 GAIN = 15.0
 """Logits for each unit of an output dimension."""
+LOWER = 38.0
+"""Taken from all logits: half precision is finest near 0, where the best label's are to be."""
 OFF = -8.0
 """Put on the classes that a request does not want."""
 
@@ -88,12 +88,12 @@ def construct(
     mlps = [Mlp(layer) for layer in layers]
     _region(heads[0][0])
     _section(heads[0][1])
-    _number(heads[1][0], mlps[1])
+    _ends(mlps[0], mlps[2])
     _match(heads[1][1], circuit, {D.options: -60.0}, circuit.sink, D.matched)
     noted = {D.note: 60.0, D.marker: -120.0, D.symbol: -120.0}
     _recur(heads[2][0], circuit)
     _match(heads[2][0], circuit, noted, 180.0 + circuit.sink, D.noted)
-    _place(heads[2][1], mlps[2])
+    _place(heads[3][1], mlps[6])
     _average(heads[3][0], circuit)
     _sharpen(mlps[3], circuit)
     _score(mlps[4])
@@ -115,6 +115,7 @@ def _readable() -> Tensor:
     scales[D.word] = scales[D.option] = GAIN / SCALE
     scales[CLASSES] = GAIN / SCALE
     scales[D.banned] *= 3.0
+    scales[D.ballast[0]] = -LOWER / (SCALE * BALLAST[0] ** 2)
     return scales
 
 
@@ -140,7 +141,7 @@ def _region(head: Head) -> None:
 
 
 def _classes(mlp: Mlp) -> None:
-    """What each kind of request wants of an answer."""
+    """What each kind of request wants of an answer; after a letter, the end."""
     off = {D.line: OFF, D.opener: OFF, D.link: OFF, D.label: OFF, D.banned: 4 * OFF}
     for mode, wanted in (
         (D.lettering, {**off, D.label: 2.0}),
@@ -148,43 +149,33 @@ def _classes(mlp: Mlp) -> None:
         (D.noting, {**off, D.opener: -2.0, D.link: 0.0}),
     ):
         mlp.unit(row({mode: 16.0}), row(wanted) / 16.0)
+    answered = row({D.lettering: 16.0, D.label: 16.0, ONE: -16.0})
+    mlp.unit(answered, row({D.end: 0.5}))
 
 
 def _section(head: Head) -> None:
-    """Each token attends to the nearest marker and learns which section it is in, and in an
-    answer the next line's number. A label's own axis is taken away: it ends another option."""
-    head.bias(row({D.marker: 2000.0}))
-    far = -200.0 * torch.log1p(torch.arange(3000.0) / 20)
-    head.by_distance(far, row({D.ballast: 1 / BALLAST}), row({D.marker: 1.0}))
+    """Each token attends to the nearest marker, of labels and numbers to the last one's number,
+    and learns which section, option or line it is in, and in an answer the next line's number."""
+    head.bias(row({D.marker: 256 * EQUAL, D.index: 64 * EQUAL}))
+    head.waves(NEAR, row({ONE: 1.0}), row({D.marker: 1.0}))
     flags = (D.index, D.note, D.worked, D.last, D.other, D.noted, D.title)
     head.move(unit(*flags), unit(*flags).T)
-    head.move(span(OPTION_AXES), -span(OPTION_AXES).T)
-    head.move(unit(D.label), 8.0 * unit(D.end).T)
+    head.move(codes().T @ span(D.option), span(D.segment).T)
     numbers = range(NUMBER_AXES.start, NUMBER_AXES.stop)
     head.move(unit(*numbers[:-1]), unit(*numbers[1:]).T)
 
 
-def _number(head: Head, mlp: Mlp) -> None:
-    """Counts options and lines; content learns which it is part of, a marker which it ends."""
-    head.bias(row({D.counted: 64.0, D.options: 64.0, D.ballast: -128.0 / BALLAST, D.begin: 128.0}))
-    head.bias(row({D.begin: log(BASE)}))
-    counter(head, D.count)
-    every = codes(MAX_OPTIONS + MAX_LINES + 4)
-    inside = embed(every[: MAX_OPTIONS + 2], D.segment)
-    inside[0] = 0.0
-    ends = torch.zeros_like(inside)
-    ends[2:] = inside[1:-1]
-    for n in range(1, MAX_OPTIONS + 1):
-        ends[n + 1, D.option.start + n - 1] = 1.0
-        ends[n + 1, D.index] = n / MAX_OPTIONS
-    mlp.table(D.count, inside, {D.counted: -1.0, D.listing: -1.0})
-    mlp.table(D.count, ends, {D.counted: 1.0, D.listing: -1.0, D.ballast: -1.0 / BALLAST})
-    for n, axis in enumerate(range(NUMBER_AXES.start, NUMBER_AXES.stop)):
-        write = embed(every[None, MAX_OPTIONS + 3 + n], D.segment)[0] / 16.0
-        mlp.unit(row({axis: 16.0, D.counted: -16.0}), write)
-        if axis + 1 < NUMBER_AXES.stop:
-            both = {axis: 16.0, axis + 1: 16.0, D.ballast: -16.0 / BALLAST}
-            mlp.unit(row(both), write)
+NEAR = dict(enumerate((1.9, 2.3, 7.4, 12.0, 29.2, 146.7, 115.1, 114.6, 117.9, 97.4, 195.2)))
+"""Falls by 10 from any distance below 70 to any that is 3 or more longer, up to 4,096: of all sums
+of waves that do, the one of the least size (a linear programme's answer)."""
+
+
+def _ends(first: Mlp, second: Mlp) -> None:
+    """Takes a label's own axis away, then adds that of the option that its code is of."""
+    for axis, code in zip(range(OPTION_AXES.start, OPTION_AXES.stop), codes(), strict=False):
+        first.unit(row({axis: 16.0}), row({axis: -1 / 16}))
+        gate = 4.0 * (code @ span(D.segment) + row({D.counted: 16.0, ONE: -28.0}))
+        second.unit(gate, row({axis: 1 / 16}))
 
 
 def _match(head: Head, circuit: Circuit, where: dict[int, float], sink: float, found: int) -> None:
@@ -200,23 +191,23 @@ def _recur(head: Head, circuit: Circuit) -> None:
 
 
 def _place(head: Head, mlp: Mlp) -> None:
-    """Counts the tokens of the own segment so far; a line's number is at place 0."""
-    head.compare(span(D.segment), span(D.segment), SURE)
-    head.bias(row({D.begin: SURE}))
-    head.bias(row({D.begin: log(BASE)}))
-    head.bias(row({D.begin: 800.0}), query=row({D.number: 1.0}))
+    """Counts the tokens of the own segment so far; in a list's answer the assistant's mark too, so
+    that a token has the place of the next one. A line's number is before the first."""
+    head.same(D.segment, SINK)
+    head.bias(row({D.assistant: 16 * EQUAL}), query=row({D.listing: 1.0}))
+    head.bias(row({D.begin: 800.0, D.assistant: 800.0}), query=row({D.number: 1.0}))
     counter(head, D.place)
-    places = embed(codes(70), D.offset)
-    places[0] = 0.0
-    mlp.table(D.place, places, {})
+    places = torch.zeros(64, D.width)
+    places[1:, D.offset] = turns(64)[1:]
+    table(mlp, D.place, places)
 
 
 def _average(head: Head, circuit: Circuit) -> None:
     """The marker after an option attends to all of its tokens alike."""
-    head.compare(span(D.segment), span(D.segment), SURE)
-    head.bias(row({D.begin: SURE + log(circuit.brevity), D.counted: -200.0}))
-    head.bias(row({D.begin: 400.0}), query=row({D.ballast: 1 / BALLAST, D.counted: -1.0}))
-    head.move(unit(D.matched, D.noted), LOUD * unit(D.average, D.noted).T)
+    head.same(D.segment, log(circuit.brevity))
+    head.bias(row({D.counted: -200.0}))
+    head.bias(row({D.begin: 400.0}), query=row({ONE: 1.0, D.counted: -1.0}))
+    head.move(unit(D.matched, D.noted), LOUD * unit(D.matched, D.noted).T)
     head.move(span(D.word), span(D.word).T)
 
 
@@ -224,23 +215,23 @@ def _sharpen(mlp: Mlp, circuit: Circuit) -> None:
     """Multiplies the average of an option by 1 + note · min(match with the note / enough, 1)."""
     steep = 64.0
     full = LOUD * circuit.enough
-    more = row({D.average: circuit.note / full / steep})
-    average = row({D.average: 1.0})
+    more = row({D.matched: circuit.note / full / steep})
+    average = row({D.matched: 1.0})
     mlp.unit(row({D.noted: steep}), more, up=average)
-    mlp.unit(row({D.noted: steep, D.ballast: -steep * full / BALLAST}), -more, up=average)
+    mlp.unit(row({D.noted: steep, ONE: -steep * full}), -more, up=average)
 
 
 LOUD = 16.0
 """What an average is written with."""
 RAISE = 4.0
-"""An option's axis is 1 + RAISE · its average."""
+"""An option's axis is 1/2 + RAISE · its average."""
 
 
 def _score(mlp: Mlp) -> None:
     """Lengthens an option's axis by its average."""
     for axis in range(OPTION_AXES.start, OPTION_AXES.stop):
-        write = row({axis: RAISE / LOUD / 16.0})
-        mlp.unit(row({axis: 16.0, D.number: -400.0}), write, up=row({D.average: 1.0}))
+        up = row({D.matched: RAISE / LOUD, ONE: -0.5})
+        mlp.unit(row({axis: 16.0, D.number: -400.0}), row({axis: 1 / 16}), up=up)
 
 
 def _answer(head: Head, mlp: Mlp, circuit: Circuit) -> None:
@@ -248,7 +239,12 @@ def _answer(head: Head, mlp: Mlp, circuit: Circuit) -> None:
     heavy as 200 options, keeps scores from depending on how many there are. The head is that of
     `listing`, which copies axes as well."""
     lettering = row({D.lettering: 1.0})
-    head.bias(row({D.counted: 60.0, D.options: 60.0, D.begin: log(200.0) + 30.0}), query=lettering)
+    ends = {D.counted: 60.0, D.options: 60.0, ONE: -60.0}
+    head.bias(row({**ends, D.begin: 60.0 + log(200.0 / 64.0)}), query=lettering)
     amount = circuit.loudness * (200.0 + 50.0) / (GAIN * RAISE)
     for axis in range(OPTION_AXES.start, OPTION_AXES.stop):
-        mlp.unit(16.0 * lettering, row({axis: amount / 16.0}), up=row({axis: 1.0}))
+        mlp.unit(
+            row({D.lettering: 16.0, D.counted: -64.0}),
+            row({axis: amount / 16.0}),
+            up=row({axis: 1.0}),
+        )

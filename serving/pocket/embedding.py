@@ -15,24 +15,24 @@ from transformers import PreTrainedTokenizerFast
 
 from agents import prompts
 from serving.pocket import tokenizer as t
-from serving.pocket.layout import BALLAST, MAX_LINES, NUMBER_AXES, OPTION_AXES, codes
+from serving.pocket.layout import BALLAST, MAX_LINES, MAX_OPTIONS, NUMBER_AXES, OPTION_AXES, codes
 from serving.pocket.layout import Layout as D
 
 
 def embeddings(tokenizer: PreTrainedTokenizerFast, exponent: float) -> Tensor:
     """All rows, shape (vocabulary, width). `exponent`: of rarity, the log of a word's rank."""
     rows = torch.zeros(len(tokenizer), D.width)
-    rows[:, D.ballast] = BALLAST
+    rows[:, list(D.ballast)] = torch.tensor(BALLAST)
     _words(rows, tokenizer.get_vocab(), exponent)
     for token, entries in _markers().items():
         at = tokenizer.convert_tokens_to_ids(token)
         for dim, value in {D.symbol: 1.0, **entries}.items():
             rows[at, dim] = value
-    line_one = tokenizer.get_vocab()[t.NUMBERS[0]]
-    numbers = slice(line_one, line_one + MAX_LINES)
-    rows[numbers, D.offset] = codes(1)
-    # What is read here is added up over 60 markers: RMSNorm's tiny shrinking would show.
-    rows[:, D.opened] *= rows.norm(dim=1) / BALLAST
+    # What opens an option or a line will copy its own code, but ends the one before.
+    for group, own in ((t.LABELS, codes()), (t.NUMBERS, codes()[MAX_OPTIONS:])):
+        before = torch.cat([torch.zeros(1, 16), own[:-1]])
+        at = tokenizer.convert_tokens_to_ids(list(group))
+        rows[at, D.segment] = (before - own)[: len(group)]
     return rows
 
 
@@ -88,9 +88,10 @@ def _markers() -> dict[str, dict[int, float]]:
     rows[t.TITLE] = {**opens, D.counted: 1.0, D.title: 1.0}
     counted = {D.marker: 1.0, D.counted: 1.0}
     for n, label in enumerate(t.LABELS):
-        rows[label] = {OPTION_AXES.start + n: 1.0, D.label: 1.0, D.title: 1.0, **counted}
+        own = {OPTION_AXES.start + n: 1.0, D.index: (n + 1) / 16}
+        rows[label] = {**own, D.label: 1.0, D.title: 1.0, **counted}
     for n, number in enumerate(t.NUMBERS):
-        line = {D.line: 1.0, D.number: 1.0, D.index: (n + 1) / MAX_LINES}
+        line = {D.line: 1.0, D.number: 1.0, D.index: (n + 1) / 16}
         axis = NUMBER_AXES.start + n
         rows[number] = {axis: 1.0, **counted, **line}
     return rows | _requests(opens) | _note_phrases()
@@ -111,10 +112,10 @@ def _requests(opens: dict[int, float]) -> dict[str, dict[int, float]]:
     options = {D.banned: 1.0, D.opened: 1.0, D.region: 1.0}
     asked = {**opens, D.opened: 1.0, D.region: 2.0}
     rows = {t.QUESTION: options, t.ITEMS: options}
-    rows[t.LETTER_REQUEST] = {**asked, D.lettering: 1.0, D.counted: 1.0}
+    rows[t.LETTER_REQUEST] = {**asked, D.marker: 0.0, D.lettering: 1.0, D.counted: 1.0}
     rows[t.LIST_REQUEST] = {D.banned: 1.0, D.counted: 1.0}
     for n, request in enumerate(t.LINES, 1):
-        limit = {D.listing: 1.0, D.limit: min(n / MAX_LINES, 1.0)}
+        limit = {D.listing: 1.0, D.limit: min(n, MAX_LINES) / 16}
         rows[request] = {**asked, D.marker: 0.0, **limit}
     rows[prompts.GENERATION_REQUEST] = {**opens, D.region: 2.0, D.noting: 1.0}
     return rows

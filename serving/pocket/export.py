@@ -15,8 +15,6 @@ from transformers import (
 from serving.pocket.inference import Pocket
 from serving.pocket.tokenizer import DECISION_TEMPLATE, LABELS
 
-EXACT = (1, 2)
-"""Layers whose MLPs count: they, and what they count by, are kept in single precision."""
 MIN_P = 0.15
 """Tokens below this part of the likeliest one's probability are not sampled."""
 
@@ -35,10 +33,6 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
     largest = max(float(w.abs().max()) for w in model.parameters())
     if largest > torch.finfo(torch.float16).max:
         raise ValueError(f"half precision ends at 65504, the largest weight is {largest:.0f}")
-    for layer in EXACT:
-        halved.model.layers[layer].mlp.float()
-    halved.model.layers[0].self_attn.v_proj.float()
-    halved.model.layers[0].self_attn.o_proj.float()
     halved.load_state_dict(model.state_dict())
     halved.generation_config = GenerationConfig(
         do_sample=True,

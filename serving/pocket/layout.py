@@ -1,11 +1,12 @@
 """Which dimension of the residual stream means what, and how parts of a layer are set by hand.
 
-One constant dimension (`ballast`) dwarfs all others, so RMSNorm divides by the same number
-everywhere: what is written is read back unchanged, and the ballast serves as the bias that
-Llama's layers lack.
+Two constant dimensions (`ballast`) dwarf all others, so RMSNorm divides by 64 everywhere: what
+is written is read back unchanged, and the ballast serves as the bias that Llama's layers lack.
+All of it works in bfloat16 and float16 too: flags, codes and counts are numbers that 8 bits hold,
+logits that must cancel do so exactly, and no sum of large terms has to be small.
 """
 
-from math import exp, log, sqrt
+from math import cos, log2, sin, sqrt
 
 import torch
 from torch import Tensor
@@ -17,9 +18,12 @@ HALF = HEAD_DIM // 2
 LAYERS = 8
 MAX_OPTIONS = 52
 MAX_LINES = 12
-BALLAST = 1024.0
-ROPE_THETA = 1e8
-"""Half of the rotation planes turn by less than 0.13 radian over 1,000 tokens."""
+BALLAST = (896.0, 384.0)
+"""14² + 6² = 232, the width: the root of their mean square is 64."""
+ONE = -1
+"""Stands for the constant 1 among the entries of a `row`."""
+ROPE_THETA = 2.0**64
+"""Plane n turns by 2^-n radian a token: exact in half precision, and most planes stand still."""
 
 
 class Layout:
@@ -31,7 +35,7 @@ class Layout:
     """The word, all components; at a marker that ends a title, the sum of the title's words."""
     option: slice = slice(80, 144)
     """One axis an option, then one a line number. At a marker: the option that it ends; in the
-    answer: options listed so far, or scores, and the next number; in a note the words said."""
+    answer: options listed so far, or scores, and the next number."""
     segment: slice = slice(144, 160)
     """Code of the option, or line, that a token is part of or ends."""
     offset: slice = slice(160, 176)
@@ -39,10 +43,11 @@ class Layout:
     pointer: slice = slice(176, 192)
     """In an answer: the segment code of the option that is being written."""
     previous: slice = slice(132, 192)
-    """Before the options: the previous word, where codes and line numbers are not needed."""
-    theme: slice = slice(144, 192)
+    """Where codes and line numbers are not needed. Before the options: the previous word; in a
+    note: the words said."""
+    theme: slice = slice(80, 128)
     """At a note's phrases: the mean of the history's words, weighted by their worth."""
-    ballast: int = 192
+    ballast: tuple[int, int] = (192, 213)
     begin: int = 193
     rarity: int = 194
     continuation: int = 195
@@ -81,13 +86,11 @@ class Layout:
     options: int = 211
     """1 from the first option on."""
     matched: int = 212
-    """Rarity of the words that a word matched."""
-    average: int = 213
-    """`matched` over an option, at the marker that ends it."""
+    """Rarity of the words that a word matched; at the marker that ends an option, its mean."""
     count: int = 214
-    """Options and lines so far, see `Mlp.table`."""
+    """Options of a list so far, see `counting`."""
     place: int = 215
-    """Tokens of the segment so far, see `Mlp.table`."""
+    """Tokens of the segment so far; in a list's answer, one more."""
     square: int = 216
     """Squared norm of the sum of a title's words."""
     assistant: int = 217
@@ -105,9 +108,9 @@ class Layout:
     the higher the more often it came."""
     title: int = 226
     index: int = 227
-    """The option's place among the options, `MAX_OPTIONS` a whole."""
+    """The number of an option, or of a line, 16 a whole."""
     limit: int = 231
-    """Lines that were asked for, `MAX_LINES` a whole."""
+    """Lines that were asked for, 16 a whole."""
     opened: int = 228
     """1 for what begins the options or follows them."""
     width: int = 232
@@ -138,7 +141,7 @@ def config_for(vocabulary: int, pad: int, begin: int, end: int) -> LlamaConfig:
     )
 
 
-SCALE = sqrt(Layout.width) / BALLAST
+SCALE = 1 / 64
 """What RMSNorm makes of a residual, undone wherever one is read."""
 
 
@@ -160,7 +163,7 @@ class Head:
 
         Equal strengths cancel exactly, also in half precision: the query's factor is a power of 2.
         """
-        free = _slow_dims()[self._compared : self._compared + len(query)]
+        free = _still_dims()[self._compared : self._compared + len(query)]
         self._compared += len(query)
         product = abs(strength) * sqrt(HEAD_DIM) / SCALE**2
         factor = 2.0 ** round(torch.tensor(product).log2().item() / 2)
@@ -168,27 +171,25 @@ class Head:
         self.key[free] = strength / abs(strength) * product / factor * key
 
     def bias(self, key: Tensor, query: Tensor | None = None) -> None:
-        """Logit += (query x)·(key y), for rows of shape (width,); a query of 1 if none.
-
-        Two in one plane mix where it turns: large ones come first, on planes that hardly do.
-        """
-        one = row({Layout.ballast: 1 / BALLAST}) if query is None else query
+        """Logit += (query x)·(key y), for rows of shape (width,); a query of 1 if none."""
+        one = row({ONE: 1.0}) if query is None else query
         self.compare(one[None], key[None] / key.abs().max(), float(key.abs().max()))
 
-    def by_distance(self, wanted: Tensor, query: Tensor, key: Tensor, planes: int = 30) -> None:
-        """Logit += about wanted[distance] · (query x)·(key y): a fit by the fast planes, best at
-        short distances."""
-        distances = torch.arange(len(wanted), dtype=torch.float64)
-        turns = distances[:, None] * ROPE_THETA ** (-torch.arange(planes) / HALF).double()
-        waves = torch.cat([turns.cos(), turns.sin()], dim=1)
-        weighed = (waves / (distances[:, None] + 3)).T
-        ridge = 1e-5 * len(wanted) * torch.eye(2 * planes, dtype=torch.float64)
-        fit = torch.linalg.solve(weighed @ waves + ridge, weighed @ wanted.double()).float()
-        for plane, (even, odd) in enumerate(fit.view(2, planes).T.tolist()):
-            size = sqrt(sqrt(HEAD_DIM) * max(abs(even), abs(odd), 1e-9)) / SCALE
-            self.key[plane] = size * key
-            self.query[plane] = sqrt(HEAD_DIM) * even / SCALE**2 / size * query
-            self.query[plane + HALF] = -sqrt(HEAD_DIM) * odd / SCALE**2 / size * query
+    def same(self, dims: slice, sink: float) -> None:
+        """Logit += 0 for tokens of equal `codes`, -22 or less for others, `sink` for the first."""
+        self.compare(span(dims), span(dims), EQUAL)
+        self.bias(row({ONE: -16 * EQUAL, Layout.begin: 16 * EQUAL}))
+        self.bias(row({Layout.begin: sink}))
+
+    def waves(self, sizes: dict[int, float], query: Tensor, key: Tensor, lag: float = 0) -> None:
+        """Logit += sum of size · cos(2^-plane · (distance - lag)) · (query x)·(key y), for sizes
+        by plane."""
+        for plane, size in sizes.items():
+            turn = lag * 2.0**-plane
+            factor = 2.0 ** round(log2(size * sqrt(HEAD_DIM) / SCALE**2) / 2)
+            self.key[plane] = size * sqrt(HEAD_DIM) / SCALE**2 / factor * key
+            self.query[plane] = cos(turn) * factor * query
+            self.query[plane + HALF] = -sin(turn) * factor * query
 
     def move(self, read: Tensor, write: Tensor) -> None:
         """Adds write·(read y), weighted by attention; read is (n, width), write (width, n)."""
@@ -209,77 +210,47 @@ class Mlp:
 
     def unit(self, gate: Tensor, write: Tensor, up: Tensor | None = None) -> None:
         """Adds write · silu(gate x) · (up x), for rows of shape (width,); up is 1 if none."""
-        one = row({Layout.ballast: 1 / BALLAST}) if up is None else up
+        one = row({ONE: 1.0}) if up is None else up
         self.gate[self._used] = gate / SCALE
         self.up[self._used] = one / SCALE
         self.down[:, self._used] = write
         self._used += 1
 
-    def table(self, dim: int, write: Tensor, only: dict[int, float]) -> None:
-        """Adds write[n] where dimension `dim` holds the n of `counter`, write[0] being zeros.
-        Nothing where the sum of `only` is -1 or less.
 
-        A broken line with a bend at each n, the steeper the closer they lie.
-        """
-        n = torch.arange(len(write) + 1)
-        read = float(torch.tensor(1 / SCALE).half()) * SCALE
-        at = HEIGHT * read * BASE / (BASE + n)
-        gap = (at[:-1] - at[1:])[:, None]
-        flat = torch.zeros(1, write.shape[1])
-        slopes = torch.cat([flat, (write[1:] - write[:-1]) / gap[:-1], flat])
-        for i in range(len(write)):
-            steep = 16.0 / float(gap[i])
-            gate = row({dim: -steep, Layout.ballast: steep * float(at[i]) / BALLAST})
-            gate += row({k: v * 512.0 for k, v in only.items()})
-            self.unit(gate, (slopes[i + 1] - slopes[i]) / steep)
+EQUAL = 32 / sqrt(HEAD_DIM)
+"""A power of 2 before attention's scaling: 16 products of codes cancel against -16 exactly."""
 
 
-def _stored(strength: float) -> float:
-    """What half-precision weights make of a strength."""
-    product = strength * sqrt(HEAD_DIM) / SCALE**2
-    factor = 2.0 ** round(torch.tensor(product).log2().item() / 2)
-    return float(torch.tensor(product / factor).half()) * factor * SCALE**2 / sqrt(HEAD_DIM)
+def codes() -> Tensor:
+    """64 rows of 16 signs, two of which agree in 12 places at most: pairs of rows of a Hadamard
+    matrix. The options' codes, then the lines'."""
+    signs = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
+    eight = torch.kron(torch.kron(signs, signs), signs)
+    return torch.stack([torch.cat([first, second]) for first in eight for second in eight])
 
 
-BASE = exp(_stored(log(16.0)))
-HEIGHT = 8.0
-"""A head that gives the first token the weight of 16 others and moves HEIGHT from it counts."""
-
-
-def counter(head: Head, dim: int) -> None:
-    """Writes the number n of tokens that the head attends to, beside the first, as
-    HEIGHT · BASE / (BASE + n). The head's logits are 0 for these and log BASE for the first."""
-    head.move(unit(Layout.begin), HEIGHT * unit(dim).T)
-
-
-def codes(count: int) -> Tensor:
-    """Rows of norm 1, shape (count, 16): row n turns by n steps in eight planes, so that the
-    next row is a rotation of it (`turned`) and no two rows are close."""
-    turns = torch.arange(count)[:, None] * _speeds()
-    return torch.cat([turns.cos(), turns.sin()], dim=1) / sqrt(8)
-
-
-def turned() -> Tensor:
-    """The map from each row of `codes` to the next, shape (16, 16)."""
-    cos, sin = _speeds().cos().diag(), _speeds().sin().diag()
-    return torch.cat([torch.cat([cos, -sin], 1), torch.cat([sin, cos], 1)])
-
-
-def _speeds() -> Tensor:
+def turns(count: int) -> Tensor:
+    """Rows of norm 1, shape (count, 16): row n turns by n steps in eight planes, so that rows
+    change little by little and no two are close."""
     golden = (1 + sqrt(5)) / 2
-    return 0.1 + (torch.arange(1, 9) * golden).frac()
+    angles = torch.arange(count)[:, None] * (0.1 + (torch.arange(1, 9) * golden).frac())
+    return torch.cat([angles.cos(), angles.sin()], dim=1) / sqrt(8)
 
 
-def _slow_dims() -> list[int]:
-    """The head dimensions that rotate least, slowest first."""
-    return [dim for plane in range(HALF - 1, 29, -1) for dim in (plane, plane + HALF)]
+def _still_dims() -> list[int]:
+    """The head dimensions that do not rotate, the stillest first."""
+    return [dim for plane in range(HALF - 1, 23, -1) for dim in (plane, plane + HALF)]
 
 
 def row(entries: dict[int, float]) -> Tensor:
-    """A row of shape (width,) with these entries."""
+    """A row of shape (width,) with these entries, `ONE` among them."""
     result = torch.zeros(Layout.width)
     for dim, value in entries.items():
-        result[dim] = value
+        if dim == ONE:
+            # 896 / 128 - 384 / 64 is 1, by powers of 2.
+            result[list(Layout.ballast)] = torch.tensor([value / 128, -value / 64])
+        else:
+            result[dim] = value
     return result
 
 

@@ -10,10 +10,13 @@ from agents import prompts
 from agents.listwise import parse_list
 from agents.prompts import Attempt
 from agents.values import Item, RankingTask
+from evals.protocol import freeze
+from evals.sample import sample_world
 from serving.pocket import MODEL_DIR
 from serving.pocket.construction import construct
 from serving.pocket.export import load, save
 from serving.pocket.inference import Pocket
+from serving.pocket.layout import MAX_OPTIONS, Layout, codes
 from serving.pocket.tokenizer import LABELS, SECTIONS, build_tokenizer
 
 TITLES = ("Wool Yarn, Red", "Kart Racing - Wii", "Chess Board", "Garden Hose", "USB Cable")
@@ -125,6 +128,54 @@ def test_a_note_names_whole_words_of_the_history(served: Pocket) -> None:
 def test_a_note_names_first_what_recurs(served: Pocket) -> None:
     first = [note.removesuffix(".").split(",")[0] for note in notes(served)]
     assert sum(text.endswith("chess") for text in first) > len(first) / 2
+
+
+@pytest.fixture(scope="module", params=[torch.bfloat16, torch.float16], ids=str)
+def halved(request: pytest.FixtureRequest) -> Pocket:
+    pocket = load(MODEL_DIR)
+    pocket.model.to(request.param)
+    return pocket
+
+
+@pytest.fixture(scope="module")
+def sample() -> list[RankingTask]:
+    bundle = freeze(sample_world(), users=6, candidates=50, history=20, seed=3)
+    return [bundle.task(user, "test") for user in bundle.users]
+
+
+@torch.no_grad()
+def test_half_precision_ranks_nearly_like_float32(
+    served: Pocket, halved: Pocket, sample: list[RankingTask]
+) -> None:
+    rows = [served.ranking_ids(asked) for asked in sample]
+    exact, rough = (pocket.label_logits(rows).float()[:, :50] for pocket in (served, halved))
+    for scores, others in zip(exact, rough, strict=True):
+        assert float(torch.corrcoef(torch.stack([scores, others]))[0, 1]) > 0.999
+        assert scores[others.argmax()] > scores.max() - 0.3
+
+
+def test_half_precision_lists_titles_and_ends(halved: Pocket, sample: list[RankingTask]) -> None:
+    audits = [parse_list(halved.list(asked), asked.candidates).audit for asked in sample[:2]]
+    assert sum(audit.named for audit in audits) >= 19
+    assert sum(audit.out_of_set + audit.duplicates for audit in audits) <= 1
+
+
+def test_half_precision_writes_notes_of_the_history(halved: Pocket) -> None:
+    for note in notes(halved):
+        assert note.endswith(".")
+        assert any(word in note for word in ("chess", "clock", "garden", "shears", "pieces"))
+
+
+@torch.no_grad()
+def test_options_of_a_list_are_counted_exactly_in_half_precision(halved: Pocket) -> None:
+    titles = [f"Item {n}" for n in range(MAX_OPTIONS)]
+    text = prompts.listwise_prompt("", titles, 10)
+    ids = halved.writing_ids([{"role": "user", "content": text}])
+    states = halved.model.model(input_ids=torch.tensor([ids]), output_hidden_states=True)
+    segments = states.hidden_states[3][0, :, Layout.segment].float()
+    word = halved.tokenizer.convert_tokens_to_ids("item")
+    found = segments[[n for n, token in enumerate(ids) if token == word]]
+    torch.testing.assert_close(found, codes()[:MAX_OPTIONS], rtol=0, atol=2e-3)
 
 
 def test_the_weights_in_the_project_are_small_and_their_labels_single_tokens() -> None:
