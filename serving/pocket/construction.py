@@ -54,16 +54,22 @@ class Circuit:
     """Logit of an equal word; a similar one gets its cosine's part."""
     sink: float = 10.0
     """Logit of "no match"."""
-    once: float = 14.0
+    exact: float = 24.0
+    """Logit of an equal word of the note, where likeness counts for less."""
+    absent: float = 21.0
+    """Logit of "not in the note"."""
+    once: float = 26.0
     """The same for a word that recurs in the history, so high that each time counts."""
     rarity: float = 4.0
     """Exponent of the rarity weight (log of the frequency rank, scaled to 1)."""
     brevity: float = 6.0
     """Tokens added to an option's length, so that few words alone are no merit."""
-    note: float = 1.0
+    note: float = 0.75
     """What a note adds at most to an option's score, as a part of that score."""
-    enough: float = 0.15
-    """Mean match with the note from which all of that is added."""
+    some: float = 0.05
+    """Mean match with the note up to which nothing is added."""
+    enough: float = 0.2
+    """The same from which all of it is."""
     loudness: float = 40.0
     """Logit of an option whose words all matched, against one where none did."""
 
@@ -89,10 +95,12 @@ def construct(
     _region(heads[0][0])
     _section(heads[0][1])
     _number(heads[1][0], mlps[1])
-    _match(heads[1][1], circuit, {D.options: -60.0}, circuit.sink, D.matched)
-    noted = {D.note: 60.0, D.marker: -120.0, D.symbol: -120.0}
+    _match(heads[1][1], circuit.sharpness, {D.begin: circuit.sink, D.options: -60.0})
+    heads[1][1].move(unit(D.rarity), unit(D.matched).T)
+    noted = {D.note: 60.0, D.marker: -120.0, D.symbol: -120.0, D.begin: 180.0 + circuit.absent}
     _recur(heads[2][0], circuit)
-    _match(heads[2][0], circuit, noted, 180.0 + circuit.sink, D.noted)
+    _match(heads[2][0], circuit.exact, noted)
+    heads[2][0].move(row({D.ballast: 1 / BALLAST, D.begin: -1.0})[None], unit(D.noted).T)
     _place(heads[2][1], mlps[2])
     _average(heads[3][0], circuit)
     _sharpen(mlps[3], circuit)
@@ -187,16 +195,16 @@ def _number(head: Head, mlp: Mlp) -> None:
             mlp.unit(row(both), write)
 
 
-def _match(head: Head, circuit: Circuit, where: dict[int, float], sink: float, found: int) -> None:
-    head.bias(row({D.begin: sink, **where}))
-    head.compare(span(D.match), span(D.match), circuit.sharpness)
-    head.move(unit(D.rarity), unit(found).T)
+def _match(head: Head, sharpness: float, where: dict[int, float]) -> None:
+    """Each token attends to words like itself."""
+    head.bias(row(where))
+    head.compare(span(D.match), span(D.match), sharpness)
 
 
 def _recur(head: Head, circuit: Circuit) -> None:
     """In the history the note's head looks for the same word before, and a single one is little."""
     history = row({D.title: 1.0, D.options: -1.0, D.counted: -2.0})
-    head.bias(row({D.begin: circuit.once - 60.0 - circuit.sink}), query=history)
+    head.bias(row({D.begin: circuit.once - 60.0 - circuit.absent}), query=history)
 
 
 def _place(head: Head, mlp: Mlp) -> None:
@@ -221,13 +229,13 @@ def _average(head: Head, circuit: Circuit) -> None:
 
 
 def _sharpen(mlp: Mlp, circuit: Circuit) -> None:
-    """Multiplies the average of an option by 1 + note · min(match with the note / enough, 1)."""
+    """Multiplies the average of an option by 1 + note · r, where r rises from 0 to 1 as its match
+    with the note goes from some to enough."""
     steep = 64.0
-    full = LOUD * circuit.enough
-    more = row({D.average: circuit.note / full / steep})
-    average = row({D.average: 1.0})
-    mlp.unit(row({D.noted: steep}), more, up=average)
-    mlp.unit(row({D.noted: steep, D.ballast: -steep * full / BALLAST}), -more, up=average)
+    more = row({D.average: circuit.note / (circuit.enough - circuit.some) / LOUD / steep})
+    for bend, write in ((circuit.some, more), (circuit.enough, -more)):
+        gate = row({D.noted: steep, D.ballast: -steep * LOUD * bend / BALLAST})
+        mlp.unit(gate, write, up=row({D.average: 1.0}))
 
 
 LOUD = 16.0

@@ -40,13 +40,11 @@ class Layout:
     """In an answer: the segment code of the option that is being written."""
     previous: slice = slice(132, 192)
     """Before the options: the previous word, where codes and line numbers are not needed."""
-    theme: slice = slice(144, 192)
-    """At a note's phrases: the mean of the history's words, weighted by their worth."""
     ballast: int = 192
     begin: int = 193
     rarity: int = 194
     continuation: int = 195
-    """1 for pieces that continue a word."""
+    """1 for what continues a word: pieces, and numbers."""
     symbol: int = 196
     """1 for whatever is not a word, and for the most common words: no note names them."""
     region: int = 197
@@ -101,8 +99,8 @@ class Layout:
     last: int = 223
     other: int = 224
     noted: int = 225
-    """Rarity of the note's words that a word matched; in the history, of the same word so far,
-    the higher the more often it came."""
+    """How well a word matched the note's; in the history the same word so far, the higher the
+    more often it came."""
     title: int = 226
     index: int = 227
     """The option's place among the options, `MAX_OPTIONS` a whole."""

@@ -1,43 +1,41 @@
 """The circuit of notes: an opening phrase, then words of the history, none twice.
 
 Layer 4 keeps what a note has said, layer 5 tells each token its predecessor, layer 6 tells an
-answer's token the phrase before it and the theme of the history: the mean of its words, rare and
-recent ones first. Layer 7 completes words of several pieces, and layer 8 chooses the next word:
-near the theme (so that recurring words come first), rare, recent, or out of a note that worked.
-How much recency counts depends on the opening phrase, and that is drawn.
+answer's token the phrase before it. Layer 7 completes a word with the pieces, or the number, that
+followed it last, and layer 8 chooses the next word: recent, recurring, rare, or out of a note that
+worked. How much recency counts depends on the opening phrase, and that is drawn.
 """
 
 from dataclasses import dataclass
 from math import log
 
 import torch
+from torch import Tensor
 
 from serving.pocket.layout import BALLAST, Head, Mlp, row, span, unit
 from serving.pocket.layout import Layout as D
 
 ONE = {D.ballast: 1 / BALLAST}
-NEVER = {D.continuation: -60.0, D.symbol: -60.0, D.noting: -200.0, D.marker: -60.0}
+NEVER = {D.continuation: -300.0, D.symbol: -300.0, D.noting: -600.0, D.marker: -300.0}
 """Logits of what no note names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """What makes a word worth saying, as logits; a word's occurrences add up."""
+    """What makes a word worth saying, as logits."""
 
-    rarity: float = 1.0
-    recurrence: float = 16.0
-    recency: float = 0.04
-    """For each token of distance."""
-    latest: float = 2.0
+    rarity: float = 30.0
+    recurrence: float = 90.0
+    recency: float = 1.35
+    """For each token of distance, the less the farther."""
+    latest: float = 4.0
     """Factor of recency after an opener of the latest purchases, above 1."""
-    steady: float = 0.4
+    steady: float = 0.1
     """The same after an opener of the recurring ones."""
-    theme: float = 16.0
-    """Given to words by their cosine to the theme."""
-    worked: float = 4.0
-    other: float = 1.0
-    last: float = -1.0
-    said: float = 20.0
+    worked: float = 30.0
+    other: float = -20.0
+    last: float = -40.0
+    said: float = 40.0
     """Taken from words like those said, by their cosine."""
     boldness: float = 5.0
     """Output of a word that has all of the attention."""
@@ -47,7 +45,6 @@ def add_writer(heads: list[list[Head]], mlps: list[Mlp], writer: Writer) -> None
     """Sets the second heads of layers 4 to 8."""
     _said(heads[3][1])
     _previous(heads[4][1])
-    _theme(heads[5][0], writer)
     _phrase(heads[5][1])
     _complete(heads[6][1])
     _choose(heads[7][1], writer)
@@ -67,20 +64,6 @@ def _previous(head: Head) -> None:
     head.by_distance(-200.0 * torch.log1p(distance / 3), row(ONE), row(ONE))
     head.bias(row({D.begin: 4000.0}), query=row({D.options: 1.0, D.noting: 1.0}))
     head.move(span(D.match)[:60], span(D.previous).T)
-
-
-def _theme(head: Head, writer: Writer) -> None:
-    """After a phrase of a note: the mean of the words worth saying. The head is that of
-    `listing` and of choices, whose keys it must outbid."""
-    worth = {D.rarity: writer.rarity, D.noted: writer.recurrence, D.begin: -1000.0}
-    head.bias(row({**worth, **{k: 2 * v for k, v in NEVER.items()}}), query=row({D.asks: 1.0}))
-    _recency(head, writer)
-    head.move(span(D.match)[: len(span(D.theme))], span(D.theme).T)
-
-
-def _recency(head: Head, writer: Writer) -> None:
-    factor = {D.asks: 1.0, D.recent: writer.latest - 1, D.steady: writer.steady - 1}
-    head.by_distance(-writer.recency * torch.arange(1000.0), row(factor), row(ONE))
 
 
 def _phrase(head: Head) -> None:
@@ -104,14 +87,21 @@ def _grammar(mlp: Mlp) -> None:
 
 
 def _complete(head: Head) -> None:
-    """In a note: the piece that continues the current word, if it has one."""
-    same = 160.0
-    head.bias(row({D.continuation: same, D.noting: -4 * same, D.begin: 1.75 * same}))
+    """In a note: the piece or number that followed the current word where it came last. A word
+    that did so is too faint to be said, but keeps older pieces from it."""
+    same = 240.0
+    head.bias(row({D.noting: -4 * same, D.symbol: -2 * same, D.begin: 2.75 * same}))
     head.bias(row({D.begin: 4 * same}), query=row({**ONE, D.noting: -1.0}))
     head.compare(span(D.match)[:60], span(D.previous), same)
-    head.move(span(D.word), 4.0 * span(D.word).T)
+    head.by_distance(25.0 * _fading(20.0), row({D.noting: 1.0}), row(ONE))
+    head.move(span(D.word), 2.0 * span(D.word).T)
     # Else the full stop would win over pieces that are like it.
-    head.move(unit(D.continuation), -3.0 * unit(D.link).T)
+    head.move(unit(D.continuation), row({D.link: -3.0, D.first: -3.0, D.second: -3.0})[:, None])
+
+
+def _fading(half: float) -> Tensor:
+    """Recency by distance: minus the log of 1 + distance / half, shape (1500,)."""
+    return -torch.log1p(torch.arange(1500.0) / half)
 
 
 def _choose(head: Head, writer: Writer) -> None:
@@ -125,16 +115,15 @@ def _choose(head: Head, writer: Writer) -> None:
                 D.worked: writer.worked,
                 D.other: writer.other,
                 D.last: writer.last,
-                D.begin: -200.0,
+                D.begin: -1000.0,
             }
         ),
         query=asks,
     )
-    head.bias(row({**NEVER, D.begin: 100.0}))
+    head.bias(row({**NEVER, D.begin: 100.0 - NEVER[D.symbol]}))
     head.bias(row({D.begin: 5000.0}), query=row({**ONE, D.noting: -1.0}))
-    wanted = -span(D.option)
-    wanted[: len(span(D.theme))] += writer.theme / writer.said * span(D.theme)
-    head.compare(wanted, span(D.match), writer.said)
-    _recency(head, writer)
+    head.compare(-span(D.option), span(D.match), writer.said)
+    factor = {D.asks: 1.0, D.recent: writer.latest - 1, D.steady: writer.steady - 1}
+    head.by_distance(60.0 * writer.recency * _fading(60.0), row(factor), row(ONE))
     head.move(span(D.word), writer.boldness * span(D.word).T)
     head.move(unit(D.begin), 3.0 * unit(D.link).T)
