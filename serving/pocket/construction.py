@@ -64,12 +64,10 @@ class Circuit:
     """Exponent of the rarity weight (log of the frequency rank, scaled to 1)."""
     brevity: float = 6.0
     """Tokens added to an option's length, so that few words alone are no merit."""
-    note: float = 0.75
+    note: float = 0.5
     """What a note adds at most to an option's score, as a part of that score."""
-    some: float = 0.05
-    """Mean match with the note up to which nothing is added."""
     enough: float = 0.2
-    """The same from which all of it is."""
+    """Mean match with the note from which all of that is added."""
     loudness: float = 40.0
     """Logit of an option whose words all matched, against one where none did."""
 
@@ -229,13 +227,13 @@ def _average(head: Head, circuit: Circuit) -> None:
 
 
 def _sharpen(mlp: Mlp, circuit: Circuit) -> None:
-    """Multiplies the average of an option by 1 + note · r, where r rises from 0 to 1 as its match
-    with the note goes from some to enough."""
+    """Multiplies the average of an option by 1 + note · min(match with the note / enough, 1)."""
     steep = 64.0
-    more = row({D.average: circuit.note / (circuit.enough - circuit.some) / LOUD / steep})
-    for bend, write in ((circuit.some, more), (circuit.enough, -more)):
-        gate = row({D.noted: steep, D.ballast: -steep * LOUD * bend / BALLAST})
-        mlp.unit(gate, write, up=row({D.average: 1.0}))
+    full = LOUD * circuit.enough
+    more = row({D.average: circuit.note / full / steep})
+    average = row({D.average: 1.0})
+    mlp.unit(row({D.noted: steep}), more, up=average)
+    mlp.unit(row({D.noted: steep, D.ballast: -steep * full / BALLAST}), -more, up=average)
 
 
 LOUD = 16.0

@@ -28,11 +28,11 @@ class Writer:
     recurrence: float = 90.0
     recency: float = 1.35
     """For each token of distance, the less the farther."""
-    latest: float = 4.0
+    latest: float = 2.0
     """Factor of recency after an opener of the latest purchases, above 1."""
-    steady: float = 0.1
+    steady: float = 0.5
     """The same after an opener of the recurring ones."""
-    worked: float = 30.0
+    worked: float = 12.0
     other: float = -20.0
     last: float = -40.0
     said: float = 40.0
@@ -72,9 +72,9 @@ def _phrase(head: Head) -> None:
     far = -200.0 * torch.log1p(torch.arange(3000.0) / 20)
     head.by_distance(far, row(ONE), row({D.asks: 1.0}))
     head.bias(row({D.begin: 9000.0}), query=row({**ONE, D.noting: -1.0}))
-    head.move(unit(D.asks), 3.05 * unit(D.first).T)
-    head.move(unit(D.first), row({D.first: -3.05, D.second: 3.05})[:, None])
-    head.move(unit(D.second), -3.05 * unit(D.first).T)
+    head.move(unit(D.asks), 3.7 * unit(D.first).T)
+    head.move(unit(D.first), row({D.first: -3.7, D.second: 3.05})[:, None])
+    head.move(unit(D.second), -3.7 * unit(D.first).T)
 
 
 def _grammar(mlp: Mlp) -> None:
