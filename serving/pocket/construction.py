@@ -54,15 +54,19 @@ class Circuit:
     """Logit of an equal word; a similar one gets its cosine's part."""
     sink: float = 10.0
     """Logit of "no match"."""
-    once: float = 14.0
+    exact: float = 24.0
+    """Logit of an equal word of the note, where likeness counts for less."""
+    absent: float = 21.0
+    """Logit of "not in the note"."""
+    once: float = 26.0
     """The same for a word that recurs in the history, so high that each time counts."""
     rarity: float = 4.0
     """Exponent of the rarity weight (log of the frequency rank, scaled to 1)."""
     brevity: float = 6.0
     """Tokens added to an option's length, so that few words alone are no merit."""
-    note: float = 1.0
+    note: float = 0.5
     """What a note adds at most to an option's score, as a part of that score."""
-    enough: float = 0.15
+    enough: float = 0.2
     """Mean match with the note from which all of that is added."""
     loudness: float = 40.0
     """Logit of an option whose words all matched, against one where none did."""
@@ -89,10 +93,12 @@ def construct(
     _region(heads[0][0])
     _section(heads[0][1])
     _ends(mlps[0], mlps[2])
-    _match(heads[1][1], circuit, {D.options: -60.0}, circuit.sink, D.matched)
-    noted = {D.note: 60.0, D.marker: -120.0, D.symbol: -120.0}
+    _match(heads[1][1], circuit.sharpness, {D.begin: circuit.sink, D.options: -60.0})
+    heads[1][1].move(unit(D.rarity), unit(D.matched).T)
+    noted = {D.note: 60.0, D.marker: -120.0, D.symbol: -120.0, D.begin: 180.0 + circuit.absent}
     _recur(heads[2][0], circuit)
-    _match(heads[2][0], circuit, noted, 180.0 + circuit.sink, D.noted)
+    _match(heads[2][0], circuit.exact, noted)
+    heads[2][0].move(row({ONE: 1.0, D.begin: -1.0})[None], unit(D.noted).T)
     _place(heads[3][1], mlps[6])
     _average(heads[3][0], circuit)
     _sharpen(mlps[3], circuit)
@@ -178,16 +184,16 @@ def _ends(first: Mlp, second: Mlp) -> None:
         second.unit(gate, row({axis: 1 / 16}))
 
 
-def _match(head: Head, circuit: Circuit, where: dict[int, float], sink: float, found: int) -> None:
-    head.bias(row({D.begin: sink, **where}))
-    head.compare(span(D.match), span(D.match), circuit.sharpness)
-    head.move(unit(D.rarity), unit(found).T)
+def _match(head: Head, sharpness: float, where: dict[int, float]) -> None:
+    """Each token attends to words like itself."""
+    head.bias(row(where))
+    head.compare(span(D.match), span(D.match), sharpness)
 
 
 def _recur(head: Head, circuit: Circuit) -> None:
     """In the history the note's head looks for the same word before, and a single one is little."""
     history = row({D.title: 1.0, D.options: -1.0, D.counted: -2.0})
-    head.bias(row({D.begin: circuit.once - 60.0 - circuit.sink}), query=history)
+    head.bias(row({D.begin: circuit.once - 60.0 - circuit.absent}), query=history)
 
 
 def _place(head: Head, mlp: Mlp) -> None:

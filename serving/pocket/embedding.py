@@ -68,11 +68,19 @@ def _words(rows: Tensor, vocabulary: dict[str, int], exponent: float) -> None:
     ids = torch.tensor([vocabulary[piece] for piece in pieces])
     rows[ids, D.word] = word_directions()[ranks]
     rows[ids, D.rarity] = (ranks.clamp(min=2).log() / log(len(every))) ** exponent
-    rows[ids, D.continuation] = torch.tensor([float(p.startswith("##")) for p in pieces])
-    rows[ids, D.symbol] = torch.tensor([float(not p.strip("#").isalpha()) for p in pieces])
+    rows[ids, D.continuation] = torch.tensor([float(_continues(p)) for p in pieces])
     # Words come by frequency from "the" on: the first hundred say nothing of a taste.
-    common = (ranks >= every.index("the")) & (ranks < every.index("the") + 100)
-    rows[ids[common], D.symbol] = 1.0
+    the = every.index("the")
+    common = [
+        the <= n < the + 100 and not _continues(p) for n, p in zip(ranks, pieces, strict=True)
+    ]
+    odd = [not p.strip("#").isalnum() for p in pieces]
+    rows[ids, D.symbol] = (torch.tensor(common) | torch.tensor(odd)).float()
+
+
+def _continues(piece: str) -> bool:
+    """Whether it belongs to the word before it, as numbers do: "xbox 360", "sims 3"."""
+    return piece.startswith("##") or any(letter.isdigit() for letter in piece)
 
 
 def _markers() -> dict[str, dict[int, float]]:

@@ -45,13 +45,11 @@ class Layout:
     previous: slice = slice(132, 192)
     """Where codes and line numbers are not needed. Before the options: the previous word; in a
     note: the words said."""
-    theme: slice = slice(80, 128)
-    """At a note's phrases: the mean of the history's words, weighted by their worth."""
     ballast: tuple[int, int] = (192, 213)
     begin: int = 193
     rarity: int = 194
     continuation: int = 195
-    """1 for pieces that continue a word."""
+    """1 for what continues a word: pieces, and numbers."""
     symbol: int = 196
     """1 for whatever is not a word, and for the most common words: no note names them."""
     region: int = 197
@@ -104,8 +102,8 @@ class Layout:
     last: int = 223
     other: int = 224
     noted: int = 225
-    """Rarity of the note's words that a word matched; in the history, of the same word so far,
-    the higher the more often it came."""
+    """How well a word matched the note's; in the history the same word so far, the higher the
+    more often it came."""
     title: int = 226
     index: int = 227
     """The number of an option, or of a line, 16 a whole."""

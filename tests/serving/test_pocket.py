@@ -178,6 +178,22 @@ def test_options_of_a_list_are_counted_exactly_in_half_precision(halved: Pocket)
     torch.testing.assert_close(found, codes()[:MAX_OPTIONS], rtol=0, atol=2e-3)
 
 
+def test_a_note_names_a_word_with_the_number_that_followed_it_last(served: Pocket) -> None:
+    torch.manual_seed(0)
+    asked = task(("Chess Clock 4", "Kart Racing 2", "Kart Racing 3"))
+    named = [n for n in served.write([prompts.generation_messages(asked)] * 8) if "racing" in n]
+    assert named
+    assert all("racing 3" in note for note in named)
+
+
+def test_a_number_of_a_note_lifts_the_option_that_has_it(served: Pocket) -> None:
+    titles = ("Racing 2", "Racing 3", "Garden Hose")
+    options = tuple(Item(t, t) for t in titles)
+    asked = RankingTask("u", (Item("h", "Racing 2"), Item("i", "Racing 3")), options, titles[0])
+    assert best(served, asked, "Looks for racing 2.") == "Racing 2"
+    assert best(served, asked, "Looks for racing 3.") == "Racing 3"
+
+
 def test_the_weights_in_the_project_are_small_and_their_labels_single_tokens() -> None:
     assert sum(file.stat().st_size for file in Path(MODEL_DIR).iterdir()) < 20e6
     decision = json.loads((MODEL_DIR / "decision.json").read_text())
