@@ -83,7 +83,7 @@ class LoopNodes:
         remembered = await self.memory.recall(task.user_id, dataset=self.settings.dataset)
         return {"task": task, "earlier": earlier, "remembered": remembered}
 
-    def begin_round(self, state: LoopState) -> list[Send]:
+    async def begin_round(self, state: LoopState) -> list[Send]:
         """Send each path that can still gain into its next round."""
         known = state.get("paths", {})
 
@@ -111,9 +111,9 @@ class LoopNodes:
         }
         return {"round": round_, "judgements": judgements, "paths": perturbed}
 
-    def route_after_guard(self, state: LoopState) -> list[Send] | str:
+    async def route_after_guard(self, state: LoopState) -> list[Send] | str:
         """Another round, or the choice?"""
-        return "choose" if self._stop(state) else self.begin_round(state)
+        return "choose" if self._stop(state) else await self.begin_round(state)
 
     async def choose(self, state: LoopState) -> dict[str, Any]:
         """The best demonstration, marked as chosen; the effective ones go to memory.

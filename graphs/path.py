@@ -85,7 +85,7 @@ class PathNodes:
         prompt = ranking_state(task, text, regularisation=s.regularisation, order=s.prompt_order)
         return await self.ranker.rank(prompt, task.candidates)
 
-    def evaluate(self, state: PathTurn) -> dict[str, Any]:
+    async def evaluate(self, state: PathTurn) -> dict[str, Any]:
         """Score the demonstration."""
         path = state["path"]
         return {"paths": {path.index: path.with_trial(self._trial(state))}}
@@ -118,7 +118,7 @@ def mean_effect(rankings: Sequence[Ranking], tasks: Sequence[RankingTask]) -> fl
     return fmean([effect(r.rank_of(str(t.target_id))) for r, t in pairs] or [0.0])
 
 
-def route_after_generator(state: PathTurn) -> Literal["recommender", "evaluator"]:
+async def route_after_generator(state: PathTurn) -> Literal["recommender", "evaluator"]:
     """An unusable draft is not ranked with; the evaluator counts it."""
     return "recommender" if state["draft"].verdict == "usable" else "evaluator"
 

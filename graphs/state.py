@@ -81,7 +81,10 @@ def as_task(task: RankingTask | Mapping[str, Any]) -> RankingTask:
     Raises:
         ValidationError: it is no task (pydantic's; names the field).
     """
-    return TypeAdapter(RankingTask).validate_python(task)
+    return _TASK.validate_python(task)
+
+
+_TASK = TypeAdapter(RankingTask)
 
 
 class LoopState(TypedDict, total=False):
