@@ -8,10 +8,10 @@ Retry-After and per-request timeouts are the OpenAI client's.
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import httpx2
 from langchain_core.messages import AIMessage
-from langchain_openai import ChatOpenAI
 from langgraph.cache.base import BaseCache
 from openai import (
     APIConnectionError,
@@ -24,6 +24,9 @@ from openai import (
 
 from agents.meter import BUDGET_SPENT, Budget, Meter
 from memory.errors import BudgetSpent, EndpointError, EndpointUnavailable
+
+if TYPE_CHECKING:
+    from langchain_openai import ChatOpenAI
 
 NO_KEY = "none"
 """Sent where no key is set: local servers ask for none, the client insists on one."""
@@ -96,8 +99,11 @@ class Endpoint:
         """For messages: what was asked, where."""
         return f"{self.settings.model} at {self.settings.base_url}"
 
-    def chat_model(self, *, temperature: float, max_tokens: int) -> ChatOpenAI:
+    def chat_model(self, *, temperature: float, max_tokens: int) -> "ChatOpenAI":
         """A LangChain chat model on this endpoint. `max_tokens` bounds one answer."""
+        # A second to import: `lrgd --help` should not wait for it.
+        from langchain_openai import ChatOpenAI
+
         return ChatOpenAI(
             model=self.settings.model,
             base_url=self.settings.base_url,

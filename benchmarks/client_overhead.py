@@ -9,6 +9,7 @@ peak memory after 5,000, 10,000 and 20,000 calls; peak memory with 1,000 users u
 """
 
 import asyncio
+import gc
 import itertools
 import json
 import resource
@@ -30,6 +31,7 @@ from agents.values import RankingTask
 from evals.protocol import freeze
 from evals.sample import sample_world
 from graphs import LoopSettings, build_graph, open_checkpoints
+from lrgd.jobs import COLLECT_AFTER
 from memory import DemonstrationMemory
 from tests.scripted import hashed_words
 
@@ -137,6 +139,7 @@ def figures(url: str) -> dict[str, float]:
 
 def main() -> None:
     """Start the endpoint, measure, print."""
+    gc.set_threshold(COLLECT_AFTER)  # as the commands do
     server = subprocess.Popen(
         [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

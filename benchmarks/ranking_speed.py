@@ -5,8 +5,9 @@
     python -m benchmarks.ranking_speed --bundle BUNDLE --base-url http://127.0.0.1:8123/v1
 
 The loop: Hugging Face `generate`, batches of 10 prompts, greedy, at most 512 new tokens, a list of
-10 titles. Beside it the modes that the server at --base-url can do, on the same tasks, without a
-demonstration. Prints one JSON object: users a second, the ratio to the loop, nDCG@10.
+10 titles, in the server's --dtype. Beside it the modes that the server at --base-url can do, on the
+same tasks, without a demonstration. Prints one JSON object: users a second, the ratio to the loop,
+nDCG@10.
 """
 
 import argparse
@@ -49,10 +50,10 @@ def row(
     }
 
 
-def field_loop(tasks: Sequence[RankingTask], folder: Path) -> dict[str, float]:
+def field_loop(tasks: Sequence[RankingTask], folder: Path, dtype: str) -> dict[str, float]:
     """The loop, in this process, with all of its cores."""
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
     begin = time.perf_counter()
     texts = [text for batch in batches(tasks) for text in generated(batch, model, tokenizer)]
     seconds = time.perf_counter() - begin
@@ -126,12 +127,15 @@ def main() -> None:
     parser.add_argument(
         "--weights", type=Path, default=MODEL_DIR, help="the same model, for the loop"
     )
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), default="float32", help="the loop's, as served"
+    )
     parser.add_argument("--users", type=int, default=200)
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
     tasks = [bundle.task(user, "test") for user in list(bundle.users)[: options.users]]
     found = asyncio.run(served(tasks, options.base_url, options.model))
-    found = {"field loop": field_loop(tasks, options.weights), **found}
+    found = {"field loop": field_loop(tasks, options.weights, options.dtype), **found}
     slow = found["field loop"]["users_a_second"]
     table = {
         name: {

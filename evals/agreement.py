@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import pearsonr, spearmanr
 
 from evals.arms import Arm
 from evals.results import Scored
@@ -94,7 +94,11 @@ def _enough(x: Series, y: Series) -> bool:
 
 
 def _correlation(over: str, x: Series, y: Series) -> Correlation:
-    rank = spearmanr(x, y)
+    rank = scipy.stats.spearmanr(x, y)
     return Correlation(
-        over, len(x), float(pearsonr(x, y).statistic), float(rank.statistic), float(rank.pvalue)
+        over,
+        len(x),
+        float(scipy.stats.pearsonr(x, y).statistic),
+        float(rank.statistic),
+        float(rank.pvalue),
     )

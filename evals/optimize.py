@@ -67,9 +67,7 @@ async def _optimize_user(
     start = None if begun else tasks
     if begun:
         report(Progress(calls=begun["usage"].calls if "usage" in begun else 0))
-    async for _, update in graph.astream(
-        start, config, stream_mode="updates", subgraphs=True, durability="async"
-    ):
+    async for update in graph.astream(start, config, stream_mode="updates", durability="async"):
         report(Progress(calls=_calls(update)))
     return record_of(user_id, (await graph.aget_state(config)).values)
 
@@ -87,6 +85,6 @@ def record_of(user_id: str, state: dict[str, Any]) -> UserRecord:
 
 
 def _calls(update: dict[str, Any]) -> int:
-    """Model calls behind an update; `path` only sums up what its own nodes have told."""
-    told = [out for node, out in update.items() if node != "path" and isinstance(out, dict)]
+    """Model calls behind an update of some nodes."""
+    told = [out for out in update.values() if isinstance(out, dict)]
     return sum(out["usage"].calls for out in told if "usage" in out)

@@ -6,12 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
 
 from evals.findings import Findings, numbers, verdict
-from evals.plots import agreement_plot, collapse_plot, quality_plot, similarity_plot
 from evals.results import MethodResult
 from evals.tables import (
     Table,
@@ -21,6 +20,9 @@ from evals.tables import (
     quality_table,
     rounds_table,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,11 @@ def tables(found: Findings) -> dict[str, Table]:
     return {table.name: table for table in made}
 
 
-def plots(found: Findings) -> dict[str, Figure]:
+def plots(found: Findings) -> "dict[str, Figure]":
     """The page's plots by name."""
+    # Importing matplotlib takes a second: commands that draw nothing should not wait for it.
+    from evals.plots import agreement_plot, collapse_plot, quality_plot, similarity_plot
+
     made = {
         "effect_by_round": quality_plot(found.records),
         "similarity_by_round": similarity_plot(
@@ -76,7 +81,7 @@ def write_report(folder: Path, found: Findings) -> ReportFiles:
     return ReportFiles(folder / "report.html", saved, files, folder / "results.json")
 
 
-def _page(found: Findings, texts: Mapping[str, Table], figures: Mapping[str, Figure]) -> str:
+def _page(found: Findings, texts: Mapping[str, Table], figures: "Mapping[str, Figure]") -> str:
     environment = Environment(
         loader=PackageLoader("evals"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -92,12 +97,12 @@ def _page(found: Findings, texts: Mapping[str, Table], figures: Mapping[str, Fig
     )
 
 
-def _save_png(figure: Figure, path: Path) -> Path:
+def _save_png(figure: "Figure", path: Path) -> Path:
     figure.savefig(path, dpi=160)
     return path
 
 
-def _data_uri(figure: Figure) -> str:
+def _data_uri(figure: "Figure") -> str:
     svg = io.BytesIO()
     # Metadata without a date: the same run gives the same page.
     figure.savefig(svg, format="svg", metadata={"Date": None})

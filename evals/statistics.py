@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import bootstrap, wilcoxon
 
 RESAMPLES = 9_999
 
@@ -34,7 +34,7 @@ def paired_difference(
     if np.all(difference == difference[0]):
         # Every resample is the same: scipy would return nan.
         return Interval(*3 * [float(difference[0])])
-    found = bootstrap(
+    found = scipy.stats.bootstrap(
         (difference,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=seed
     ).confidence_interval
     return Interval(float(difference.mean()), float(found.low), float(found.high))
@@ -52,7 +52,7 @@ def signed_rank_p(scores: NDArray[np.float64], reference: NDArray[np.float64]) -
     difference = _difference(scores, reference)
     if not difference.any():
         return 1.0
-    return float(wilcoxon(difference, zero_method="pratt").pvalue)
+    return float(scipy.stats.wilcoxon(difference, zero_method="pratt").pvalue)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

@@ -40,6 +40,9 @@ async def open_checkpoints(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
     allowed = [(value.__module__, value.__name__) for value in VALUES]
     serde = JsonPlusSerializer(allowed_msgpack_modules=allowed)
     async with aiosqlite.connect(path) as connection:
+        # In a write-ahead log a commit survives the end of the process without being synced; the
+        # end of the machine may cost the last ones, and leaves a whole file.
+        await connection.execute("PRAGMA synchronous=NORMAL")
         saver = AsyncSqliteSaver(connection, serde=serde)
         try:
             yield saver

@@ -1,6 +1,7 @@
 """The optimisation graph: m paths write, rank and score side by side, round after round.
 
-    START -> begin =Send x m=> path -> collapse_guard =Send x m=> path | choose -> END
+    START -> begin =Send x m=> generator => recommender -> collapse_guard
+    collapse_guard =Send x m=> generator | choose -> END
 
 Source: LRGD (arXiv 2504.04386), m-PDO with collapse-triggered perturbation.
 """
@@ -24,7 +25,7 @@ from agents.guard import CollapseGuard, Judgement
 from agents.prompts import ranking_state
 from agents.recommender import Ranker
 from agents.values import RankingTask
-from graphs.path import RETRY, PathNodes, build_path, call_seed
+from graphs.path import RETRY, PathNodes, call_seed
 from graphs.settings import LoopSettings
 from graphs.state import LoopState, PathState, StopReason, as_task
 from memory import Demonstration, DemonstrationMemory
@@ -53,16 +54,18 @@ def build_graph(
     """
     settings = settings or LoopSettings()
     generator = Generator(model, settings.regularisation, settings.prompt_order)
+    paths = PathNodes(generator, ranker, settings)
     nodes = LoopNodes(ranker, memory, settings)
     graph = StateGraph(LoopState)
     graph.add_node("begin", nodes.begin)
-    graph.add_node("path", build_path(PathNodes(generator, ranker, settings)))
+    graph.add_node("generator", paths.generator_node, retry_policy=RETRY)
+    graph.add_node("recommender", paths.recommender_node, retry_policy=RETRY)
     graph.add_node("collapse_guard", nodes.guard)
     graph.add_node("choose", nodes.choose, retry_policy=RETRY)
     graph.add_edge(START, "begin")
-    graph.add_conditional_edges("begin", nodes.begin_round, ["path"])
-    graph.add_edge("path", "collapse_guard")
-    graph.add_conditional_edges("collapse_guard", nodes.route_after_guard, ["path", "choose"])
+    graph.add_conditional_edges("begin", nodes.begin_round, ["generator"])
+    graph.add_edge("recommender", "collapse_guard")
+    graph.add_conditional_edges("collapse_guard", nodes.route_after_guard, ["generator", "choose"])
     graph.add_edge("choose", END)
     return graph.compile(checkpointer=checkpointer, name="optimization")
 
@@ -83,7 +86,7 @@ class LoopNodes:
         remembered = await self.memory.recall(task.user_id, dataset=self.settings.dataset)
         return {"task": task, "earlier": earlier, "remembered": remembered}
 
-    def begin_round(self, state: LoopState) -> list[Send]:
+    async def begin_round(self, state: LoopState) -> list[Send]:
         """Send each path that can still gain into its next round."""
         known = state.get("paths", {})
 
@@ -93,7 +96,7 @@ class LoopNodes:
         paths = [known.get(i, PathState(i)) for i in range(self.settings.paths)]
         shared = {"tasks": tasks_of(state), "round": state.get("round", 0) + 1}
         return [
-            Send("path", {**shared, "path": path, "remembered": of_path(path.index)})
+            Send("generator", {**shared, "path": path, "remembered": of_path(path.index)})
             for path in paths
             if not path.solved
         ]
@@ -111,9 +114,9 @@ class LoopNodes:
         }
         return {"round": round_, "judgements": judgements, "paths": perturbed}
 
-    def route_after_guard(self, state: LoopState) -> list[Send] | str:
+    async def route_after_guard(self, state: LoopState) -> list[Send] | str:
         """Another round, or the choice?"""
-        return "choose" if self._stop(state) else self.begin_round(state)
+        return "choose" if self._stop(state) else await self.begin_round(state)
 
     async def choose(self, state: LoopState) -> dict[str, Any]:
         """The best demonstration, marked as chosen; the effective ones go to memory.

@@ -1,4 +1,9 @@
-"""One round on one path: generator -> recommender -> evaluator, as a subgraph."""
+"""One round on one path: generator -> recommender -> evaluator.
+
+Two nodes, each with its paid call: the evaluator is arithmetic, and needs no checkpoint of its own.
+`Send` carries the turn from one to the other. A subgraph a turn would cost more than all else
+between two calls (docs/performance.md).
+"""
 
 import asyncio
 import hashlib
@@ -7,8 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal, TypedDict
 
-from langgraph.graph import END, START, StateGraph
-from langgraph.types import RetryPolicy
+from langgraph.types import Command, RetryPolicy, Send
 
 from agents.endpoint import Usage
 from agents.evaluator import effect, rank_from
@@ -17,7 +21,7 @@ from agents.prompts import Attempt, ranking_state
 from agents.recommender import Ranker
 from agents.values import Ranking, RankingTask, total
 from graphs.settings import LoopSettings
-from graphs.state import PathResult, PathTurn, Trial
+from graphs.state import PathTurn, Trial
 from memory import Demonstration, best_first
 from memory.errors import EndpointUnavailable
 
@@ -34,11 +38,26 @@ class Told(TypedDict):
 
 @dataclass(frozen=True)
 class PathNodes:
-    """The three actors of a path, over their dependencies."""
+    """The actors of a path, over their dependencies."""
 
     generator: Generator
     ranker: Ranker
     settings: LoopSettings
+
+    async def generator_node(self, state: PathTurn) -> Command[Literal["recommender"]]:
+        """Write, and send what was written to the path's recommender."""
+        found = await self.generate(state)
+        usage = found.pop("usage")
+        turn: PathTurn = {**state, **found}  # type: ignore[typeddict-item]
+        return Command(update={"usage": usage}, goto=Send("recommender", turn))
+
+    async def recommender_node(self, state: PathTurn) -> dict[str, Any]:
+        """Rank and score; an unusable draft is not ranked with, but counted."""
+        found: dict[str, Any] = {"rankings": [], "usage": Usage()}
+        if state["draft"].verdict == "usable":
+            found = await self.recommend(state)
+        scored = self.evaluate({**state, "rankings": found["rankings"]})
+        return {**scored, "usage": found["usage"]}
 
     async def generate(self, state: PathTurn) -> dict[str, Any]:
         """Write a demonstration from the path's own experience, and D_per where injected."""
@@ -116,24 +135,6 @@ def mean_effect(rankings: Sequence[Ranking], tasks: Sequence[RankingTask]) -> fl
     """Mean Effect_D of rankings of these tasks; 0 where there is none."""
     pairs = zip(rankings, tasks, strict=False)
     return fmean([effect(r.rank_of(str(t.target_id))) for r, t in pairs] or [0.0])
-
-
-def route_after_generator(state: PathTurn) -> Literal["recommender", "evaluator"]:
-    """An unusable draft is not ranked with; the evaluator counts it."""
-    return "recommender" if state["draft"].verdict == "usable" else "evaluator"
-
-
-def build_path(nodes: PathNodes) -> Any:
-    """The compiled subgraph of one round on one path."""
-    graph = StateGraph(PathTurn, output_schema=PathResult)
-    graph.add_node("generator", nodes.generate, retry_policy=RETRY)
-    graph.add_node("recommender", nodes.recommend, retry_policy=RETRY)
-    graph.add_node("evaluator", nodes.evaluate)
-    graph.add_edge(START, "generator")
-    graph.add_conditional_edges("generator", route_after_generator)
-    graph.add_edge("recommender", "evaluator")
-    graph.add_edge("evaluator", END)
-    return graph.compile()
 
 
 def call_seed(*parts: object) -> int:

@@ -81,7 +81,10 @@ def as_task(task: RankingTask | Mapping[str, Any]) -> RankingTask:
     Raises:
         ValidationError: it is no task (pydantic's; names the field).
     """
-    return TypeAdapter(RankingTask).validate_python(task)
+    return _TASK.validate_python(task)
+
+
+_TASK = TypeAdapter(RankingTask)
 
 
 class LoopState(TypedDict, total=False):
@@ -124,15 +127,4 @@ class PathTurn(TypedDict, total=False):
     draft: Draft
     """Written by the generator."""
     rankings: list[Ranking]
-    """One a task. Written by the recommender; absent for an unusable draft."""
-    usage: Annotated[Usage, add]
-    """Written by the generator and the recommender."""
-    paths: dict[int, PathState]
-    """The path after this round, under its index. Written by the evaluator."""
-
-
-class PathResult(TypedDict):
-    """What a path hands back to the loop."""
-
-    paths: dict[int, PathState]
-    usage: Usage
+    """One a task; none for an unusable draft. Written by the recommender."""

@@ -8,14 +8,13 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-
-import chromadb
-from chromadb.api import ClientAPI
-from chromadb.config import Settings
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from memory.demonstration import Demonstration, best_first
 from memory.embeddings import Embed
+
+if TYPE_CHECKING:
+    from chromadb.api import ClientAPI
 
 COLLECTION = "demonstrations"
 _PARENT_SEPARATOR = ","
@@ -26,7 +25,7 @@ T = TypeVar("T")
 class DemonstrationMemory:
     """Remembers what worked, and finds it again by user, by path and by meaning."""
 
-    def __init__(self, client: ClientAPI, embed: Embed) -> None:
+    def __init__(self, client: "ClientAPI", embed: Embed) -> None:
         self._collection = client.get_or_create_collection(
             COLLECTION,
             configuration={"hnsw": {"space": "cosine"}},
@@ -39,6 +38,10 @@ class DemonstrationMemory:
     @classmethod
     def at(cls, folder: Path, embed: Embed) -> "DemonstrationMemory":
         """The memory kept in `folder`, made if it is not there."""
+        # A second to import: commands that remember nothing should not wait for it.
+        import chromadb
+        from chromadb.config import Settings
+
         settings = Settings(anonymized_telemetry=False)
         return cls(chromadb.PersistentClient(path=str(folder), settings=settings), embed)
 

@@ -1,7 +1,5 @@
 """A floor by words: BM25 of the last titles over the candidates' titles (Robertson et al. 1994)."""
 
-import bm25s
-
 from agents.endpoint import Usage
 from agents.values import RankingTask, ranking_from
 from evals.journal import UserRecord
@@ -12,6 +10,9 @@ RECENT_TITLES = 5
 
 async def rank(tools: Tools, task: RankingTask, record: UserRecord) -> Result:
     """The last five titles as one query; a word's rarity is counted over the candidates."""
+    # Imported here, since it brings half of scipy: other commands start without it.
+    import bm25s
+
     index = bm25s.BM25()
     titles = [c.title for c in task.candidates]
     index.index(bm25s.tokenize(titles, stopwords=None, show_progress=False), show_progress=False)
