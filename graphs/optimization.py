@@ -1,6 +1,6 @@
 """The optimisation graph: m paths write, rank and score side by side, round after round.
 
-    START -> begin =Send x m=> generator => recommender -> collapse_guard
+    START -> begin =Send x m=> generator => recommender => evaluator -> collapse_guard
     collapse_guard =Send x m=> generator | choose -> END
 
 Source: LRGD (arXiv 2504.04386), m-PDO with collapse-triggered perturbation.
@@ -60,11 +60,12 @@ def build_graph(
     graph.add_node("begin", nodes.begin)
     graph.add_node("generator", paths.generator_node, retry_policy=RETRY)
     graph.add_node("recommender", paths.recommender_node, retry_policy=RETRY)
+    graph.add_node("evaluator", paths.evaluator_node)
     graph.add_node("collapse_guard", nodes.guard)
     graph.add_node("choose", nodes.choose, retry_policy=RETRY)
     graph.add_edge(START, "begin")
     graph.add_conditional_edges("begin", nodes.begin_round, ["generator"])
-    graph.add_edge("recommender", "collapse_guard")
+    graph.add_edge("evaluator", "collapse_guard")
     graph.add_conditional_edges("collapse_guard", nodes.route_after_guard, ["generator", "choose"])
     graph.add_edge("choose", END)
     return graph.compile(checkpointer=checkpointer, name="optimization")

@@ -1,8 +1,7 @@
 """One round on one path: generator -> recommender -> evaluator.
 
-Two nodes, each with its paid call: the evaluator is arithmetic, and needs no checkpoint of its own.
-`Send` carries the turn from one to the other. A subgraph a turn would cost more than all else
-between two calls (docs/performance.md).
+Nodes of the loop's own graph: `Send` carries the path's turn from one to the next. A subgraph a
+turn would cost more than all else between two calls (docs/performance.md).
 """
 
 import asyncio
@@ -44,20 +43,19 @@ class PathNodes:
     ranker: Ranker
     settings: LoopSettings
 
-    async def generator_node(self, state: PathTurn) -> Command[Literal["recommender"]]:
-        """Write, and send what was written to the path's recommender."""
-        found = await self.generate(state)
-        usage = found.pop("usage")
-        turn: PathTurn = {**state, **found}  # type: ignore[typeddict-item]
-        return Command(update={"usage": usage}, goto=Send("recommender", turn))
+    async def generator_node(self, turn: PathTurn) -> Command[Literal["recommender", "evaluator"]]:
+        """Write; an unusable draft is not ranked with, but counted."""
+        found = await self.generate(turn)
+        usable = found["draft"].verdict == "usable"
+        return handed("recommender" if usable else "evaluator", turn, found)
 
-    async def recommender_node(self, state: PathTurn) -> dict[str, Any]:
-        """Rank and score; an unusable draft is not ranked with, but counted."""
-        found: dict[str, Any] = {"rankings": [], "usage": Usage()}
-        if state["draft"].verdict == "usable":
-            found = await self.recommend(state)
-        scored = self.evaluate({**state, "rankings": found["rankings"]})
-        return {**scored, "usage": found["usage"]}
+    async def recommender_node(self, turn: PathTurn) -> Command[Literal["evaluator"]]:
+        """Rank with what was written."""
+        return handed("evaluator", turn, await self.recommend(turn))
+
+    async def evaluator_node(self, turn: PathTurn) -> dict[str, Any]:
+        """Score, and hand the path back to the loop."""
+        return self.evaluate(turn)
 
     async def generate(self, state: PathTurn) -> dict[str, Any]:
         """Write a demonstration from the path's own experience, and D_per where injected."""
@@ -129,6 +127,12 @@ class PathNodes:
             return Trial(demonstration, draft.verdict)
         audit = total([r.audit for r in rankings])
         return Trial(demonstration, draft.verdict, rank_from(worth), audit)
+
+
+def handed(node: str, turn: PathTurn, found: dict[str, Any]) -> Command[Any]:
+    """The turn goes on to the path's next node with what was found; its usage stays in the loop."""
+    usage = found.pop("usage")
+    return Command(update={"usage": usage}, goto=Send(node, {**turn, **found}))
 
 
 def mean_effect(rankings: Sequence[Ranking], tasks: Sequence[RankingTask]) -> float:

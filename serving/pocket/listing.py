@@ -95,11 +95,11 @@ def _listed(head: Head) -> None:
 
 def _choose(head: Head) -> None:
     """After a list's request: the option of the highest average, the later of two about equal."""
-    best = 450.0
+    best = 700.0
     listing = row({D.listing: 1.0})
     ends = {D.options: 4 * best, D.counted: 4 * best, ONE: -8 * best, D.number: -8 * best}
     head.bias(row(ends), query=listing)
-    head.bias(row({D.matched: best, D.index: 8.0}), query=listing)
+    head.bias(row({D.matched: best, D.index: 16.0}), query=listing)
     # A listed axis is KNOWN / 76 or more, an option's at least 1/2 + its average / 4.
     head.compare(span(OPTION_AXES), span(OPTION_AXES), -4.5 * best * 76 / KNOWN)
     head.bias(row({D.begin: 60.0}), query=row({ONE: 1.0, D.listing: -1.0}))
