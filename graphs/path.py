@@ -43,19 +43,19 @@ class PathNodes:
     ranker: Ranker
     settings: LoopSettings
 
-    async def generator_node(self, turn: PathTurn) -> Command[Literal["recommender", "evaluator"]]:
+    async def generator_node(self, state: PathTurn) -> Command[Literal["recommender", "evaluator"]]:
         """Write; an unusable draft is not ranked with, but counted."""
-        found = await self.generate(turn)
+        found = await self.generate(state)
         usable = found["draft"].verdict == "usable"
-        return handed("recommender" if usable else "evaluator", turn, found)
+        return handed("recommender" if usable else "evaluator", state, found)
 
-    async def recommender_node(self, turn: PathTurn) -> Command[Literal["evaluator"]]:
+    async def recommender_node(self, state: PathTurn) -> Command[Literal["evaluator"]]:
         """Rank with what was written."""
-        return handed("evaluator", turn, await self.recommend(turn))
+        return handed("evaluator", state, await self.recommend(state))
 
-    async def evaluator_node(self, turn: PathTurn) -> dict[str, Any]:
+    async def evaluator_node(self, state: PathTurn) -> dict[str, Any]:
         """Score, and hand the path back to the loop."""
-        return self.evaluate(turn)
+        return self.evaluate(state)
 
     async def generate(self, state: PathTurn) -> dict[str, Any]:
         """Write a demonstration from the path's own experience, and D_per where injected."""
