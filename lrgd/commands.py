@@ -77,7 +77,7 @@ def optimize(
     run: RunPath = DEFAULT_RUN,
     users: Users = 50,
     paths: Annotated[int, typer.Option(min=1, help="Paths a user.")] = DEFAULTS.paths,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds a path.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds a path.")] = DEFAULTS.rounds,
     seed: Seed = DEFAULTS.seed,
     perturbation: Annotated[
         bool, typer.Option(help="Inject another path's demonstration on collapse.")
@@ -149,7 +149,7 @@ def demo(
         "runs/demo"
     ),
     users: Users = 48,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds a path.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds a path.")] = DEFAULTS.rounds,
 ) -> None:
     """The whole job on the sample world, with the pocket model, in minutes."""
     bundle_path, run_path = folder / "bundle", folder / "run"
