@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import json
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import httpx2
@@ -30,6 +31,10 @@ class Budget:
     is reached are still answered."""
 
 
+Keep = Callable[[bytes], Awaitable[None]]
+"""Puts an answer where the same request finds it again."""
+
+
 class Meter(httpx2.AsyncBaseTransport):
     """Counts, caches and bounds the requests that pass through it."""
 
@@ -46,6 +51,7 @@ class Meter(httpx2.AsyncBaseTransport):
         self._cache = cache
         self._budget = budget
         self._under_way: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._kept: set[asyncio.Task[None]] = set()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if self._cache is None or request.method != "POST":
@@ -61,6 +67,7 @@ class Meter(httpx2.AsyncBaseTransport):
                 self._under_way.pop(key, None)
 
     async def aclose(self) -> None:
+        await asyncio.gather(*self._kept)
         await self._inner.aclose()
 
     async def _answer(
@@ -70,19 +77,25 @@ class Meter(httpx2.AsyncBaseTransport):
         if known := (await cache.aget([place])).get(place):
             self.repeated += 1
             return httpx2.Response(200, content=known, headers={"content-type": _JSON})
-        response = await self._pay(request)
-        if response.is_success and response.headers.get("content-type", "").startswith(_JSON):
-            await cache.aset({place: (await response.aread(), None)})
-        return response
+        return await self._pay(request, lambda answer: cache.aset({place: (answer, None)}))
 
-    async def _pay(self, request: httpx2.Request) -> httpx2.Response:
+    async def _pay(self, request: httpx2.Request, keep: Keep | None = None) -> httpx2.Response:
         if spent := self._spent():
             return httpx2.Response(402, headers={BUDGET_SPENT: spent})
         response = await self._inner.handle_async_request(request)
         if response.is_success and request.method == "POST":
             self.calls += 1
-            await self._count(response)
+            # What is paid is kept, also when the run ends while it is being read.
+            task = asyncio.create_task(self._receive(response, keep))
+            self._kept.add(task)
+            task.add_done_callback(self._kept.discard)
+            await asyncio.shield(task)
         return response
+
+    async def _receive(self, response: httpx2.Response, keep: Keep | None) -> None:
+        await self._count(response)
+        if keep and response.headers.get("content-type", "").startswith(_JSON):
+            await keep(await response.aread())
 
     async def _count(self, response: httpx2.Response) -> None:
         if not response.headers.get("content-type", "").startswith(_JSON):

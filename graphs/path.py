@@ -43,15 +43,16 @@ class PathNodes:
     ranker: Ranker
     settings: LoopSettings
 
-    async def generator_node(self, state: PathTurn) -> Command[Literal["recommender", "evaluator"]]:
-        """Write; an unusable draft is not ranked with, but counted."""
-        found = await self.generate(state)
-        usable = found["draft"].verdict == "usable"
-        return handed("recommender" if usable else "evaluator", state, found)
+    async def generator_node(self, state: PathTurn) -> Command[Literal["recommender"]]:
+        """Write, and hand over what was written."""
+        return handed("recommender", state, await self.generate(state))
 
     async def recommender_node(self, state: PathTurn) -> Command[Literal["evaluator"]]:
-        """Rank with what was written."""
-        return handed("evaluator", state, await self.recommend(state))
+        """Rank; an unusable draft is not ranked with, but passes through: paths keep in step."""
+        found: dict[str, Any] = {"rankings": [], "usage": Usage()}
+        if state["draft"].verdict == "usable":
+            found = await self.recommend(state)
+        return handed("evaluator", state, found)
 
     async def evaluator_node(self, state: PathTurn) -> dict[str, Any]:
         """Score, and hand the path back to the loop."""

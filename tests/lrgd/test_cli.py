@@ -276,7 +276,9 @@ def test_a_spent_budget_keeps_what_is_done_and_resume_pays_only_the_rest(
         assert f"the budget of {calls // 2} calls is spent" in said
         assert "--resume" in said
         rest = lrgd("optimize", *options, "--run", tmp_path / "cut", "--resume")
-    assert f"Paid: {calls - calls // 2} calls" in rest.stderr
+    paid = [int(re.findall(r"Paid: (\d+) calls", said)[0]) for said in (cut.stderr, rest.stderr)]
+    assert calls // 2 <= paid[0] <= calls // 2 + 8  # under way when the budget was spent
+    assert sum(paid) == calls
     assert results(tmp_path / "cut") == results(tmp_path / "whole")
 
 
