@@ -1,9 +1,10 @@
 """The product's own small world: a generated shop and shoppers who buy in phases.
 
-Titles, brands and categories read like a real shop's. For a few purchases a shopper is after one
-thing, a department and in it a brand and a style; then something else takes over. So the recent
-part of a history tells the next purchase, the rest of it misleads, and where the present phase
-begins is not said: what a demonstration can tell, and a ranking by the whole history can not.
+Titles, brands and categories read like a real shop's. A shopper is after a few things, each a
+department and in it a brand and a style: after one for some purchases, then after the next, by
+turns. So a history tells what the shopper may buy, its recent part what comes next, and where the
+present phase begins is not said: what a demonstration can tell, and a ranking by the whole
+history can not.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from evals.draws import generator, pick, pick_weighted, shuffled
 
 PHASE = (4, 9)
 """Fewest and most purchases of a phase."""
+
+LEANINGS = 3
+"""Things that a shopper is after by turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +113,11 @@ def _purchases(rng: Random, catalogue: list[Item]) -> tuple[str, ...]:
     bought: dict[str, None] = {}
     total = 8 + int(rng.random() * 23)
     left = 1 + int(rng.random() * PHASE[1])  # the first phase began before
-    wanted = _leaning(rng)
+    wanted, *others = [_leaning(rng) for _ in range(LEANINGS)]
     while len(bought) < total:
         if left == 0:
-            wanted, left = _leaning(rng), PHASE[0] + int(rng.random() * (PHASE[1] - PHASE[0] + 1))
+            left = PHASE[0] + int(rng.random() * (PHASE[1] - PHASE[0] + 1))
+            wanted, *others = [*others, wanted]
         weights = [0.0 if i.id in bought else _appeal(i, wanted) for i in catalogue]
         bought[pick_weighted(rng, catalogue, weights).id] = None
         left -= 1

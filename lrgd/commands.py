@@ -148,8 +148,8 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Folder for the bundle and the run.")] = Path(
         "runs/demo"
     ),
-    users: Users = 48,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds a path.")] = DEFAULTS.rounds,
+    users: Users = 96,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds a path.")] = 3,
 ) -> None:
     """The whole job on the sample world, with the pocket model, in minutes."""
     bundle_path, run_path = folder / "bundle", folder / "run"
