@@ -67,7 +67,8 @@ class Meter(httpx2.AsyncBaseTransport):
                 self._under_way.pop(key, None)
 
     async def aclose(self) -> None:
-        await asyncio.gather(*self._kept)
+        # Whoever asked has been told of a failure, or has ended; what failed is not in the cache.
+        await asyncio.gather(*self._kept, return_exceptions=True)
         await self._inner.aclose()
 
     async def _answer(

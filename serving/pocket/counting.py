@@ -28,8 +28,7 @@ def counter(head: Head, dim: int) -> None:
 
 def exceed(mlp: Mlp, dim: int, scratch: slice, less: int, never: int) -> None:
     """Where `dim` holds the n of `counter`: makes the first n dimensions of `scratch` positive
-    and the rest 0; one less than n where `less` is 1. All are 0 where
-    `never` is 1.
+    and the rest 0; one less than n where `less` is 1, none where `never` is 1.
 
     Thresholds lie between two counts, wherever bfloat16 rounds these.
     """
