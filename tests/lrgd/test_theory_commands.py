@@ -151,7 +151,9 @@ def test_explain_shades_words_and_adds_up(
     assert found["effect"] > 0
     assert abs(found["incompleteness"]) < 1e-3
     words = {w["word"]: w["effect"] for w in found["words"]}
-    assert max(words.values()) > 0.5
+    # Each alone is small beside the whole effect: the title's other words still name the item.
+    of_title = sum(words.pop(word) for word in task.target.title.split())
+    assert of_title > 5 * sum(abs(effect) for effect in words.values())
     assert sum(found["ranking"]["probabilities"].values()) == pytest.approx(1)
 
 
