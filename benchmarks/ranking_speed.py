@@ -1,13 +1,15 @@
 """Ranking speed: users a second, against a loop in the manner of the field, same weights, one run.
 
     lrgd serve --engine vllm --python .venv-vllm/bin/python --model serving/pocket/weights \
-        --port 8123 -- --served-model-name pocket --dtype float32 --max-model-len 4096
-    python -m benchmarks.ranking_speed --bundle BUNDLE --base-url http://127.0.0.1:8123/v1
+        --port 8123 -- FLAGS        (docs/performance.md has them)
+    python -m benchmarks.ranking_speed --bundle BUNDLE --base-url http://127.0.0.1:8123/v1 \
+        --dtype bfloat16
 
 The loop: Hugging Face `generate`, batches of 10 prompts, greedy, at most 512 new tokens, a list of
 10 titles, in the server's --dtype. Beside it the modes that the server at --base-url can do, on the
-same tasks, without a demonstration. Prints one JSON object: users a second, the ratio to the loop,
-nDCG@10.
+same tasks, without a demonstration. All are warmed on the same further users: code generators and
+caches of buffers then know the sizes that occur. Prints one JSON object: users a second, the
+ratio to the loop, nDCG@10.
 """
 
 import argparse
@@ -35,7 +37,9 @@ from memory.errors import EndpointError
 from serving.pocket import MODEL_DIR
 
 BATCH, NEW_TOKENS, TITLES = 10, 512, 10
-CONCURRENCY = 32
+CONCURRENCY = 128
+WARM = 40
+"""Users before the clock starts."""
 
 
 def row(
@@ -50,12 +54,19 @@ def row(
     }
 
 
-def field_loop(tasks: Sequence[RankingTask], folder: Path, dtype: str) -> dict[str, float]:
+def field_loop(
+    tasks: Sequence[RankingTask], warm: Sequence[RankingTask], folder: Path, dtype: str
+) -> dict[str, float]:
     """The loop, in this process, with all of its cores."""
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+
+    def texts_of(some: Sequence[RankingTask]) -> list[str]:
+        return [text for batch in batches(some) for text in generated(batch, model, tokenizer)]
+
+    texts_of(warm)
     begin = time.perf_counter()
-    texts = [text for batch in batches(tasks) for text in generated(batch, model, tokenizer)]
+    texts = texts_of(tasks)
     seconds = time.perf_counter() - begin
     rankings = [
         parse_list(x, t.candidates, asked=TITLES) for x, t in zip(texts, tasks, strict=True)
@@ -87,7 +98,7 @@ def generated(batch: Sequence[RankingTask], model: torch.nn.Module, tokenizer: o
 
 
 async def served(
-    tasks: Sequence[RankingTask], base_url: str, model: str
+    tasks: Sequence[RankingTask], warm: Sequence[RankingTask], base_url: str, model: str
 ) -> dict[str, dict[str, float]]:
     """Every mode that the server can do, each over all tasks."""
     found = {}
@@ -105,7 +116,7 @@ async def served(
                     ranker = ChoiceRanker(*chooser_for(endpoint, mode, abilities))
             except EndpointError:
                 continue  # this server cannot
-            await ranked(tasks[:4], ranker)  # warm
+            await ranked(warm, ranker)
             begin = time.perf_counter()
             rankings = await ranked(tasks, ranker)
             found[mode] = row(rankings, tasks, time.perf_counter() - begin)
@@ -133,9 +144,10 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=200)
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
-    tasks = [bundle.task(user, "test") for user in list(bundle.users)[: options.users]]
-    found = asyncio.run(served(tasks, options.base_url, options.model))
-    found = {"field loop": field_loop(tasks, options.weights, options.dtype), **found}
+    tasks = [bundle.task(user, "test") for user in list(bundle.users)[: options.users + WARM]]
+    tasks, warm = tasks[:-WARM], tasks[-WARM:]
+    found = asyncio.run(served(tasks, warm, options.base_url, options.model))
+    found = {"field loop": field_loop(tasks, warm, options.weights, options.dtype), **found}
     slow = found["field loop"]["users_a_second"]
     table = {
         name: {
