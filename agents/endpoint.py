@@ -1,12 +1,12 @@
 """The model endpoint: one OpenAI-compatible server, one model, one pool of connections.
 
-Chat goes through a LangChain chat model, all else through the OpenAI client; both share the pool,
-whose size is the limit on concurrent requests, and the `Meter` below it. Retries with jitter,
+Chat goes through a LangChain chat model, all else through the OpenAI client; both send by the same
+`Meter`, whose pool's size is the limit on concurrent requests. Retries with jitter,
 Retry-After and per-request timeouts are the OpenAI client's.
 """
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -83,14 +83,13 @@ def usage_of(answer: AIMessage) -> Usage:
 class Endpoint:
     """The clients of one endpoint. Made by `connect`, which closes them."""
 
-    def __init__(self, settings: EndpointSettings, http: httpx2.AsyncClient, meter: Meter) -> None:
+    def __init__(self, settings: EndpointSettings, meter: Meter) -> None:
         self.settings = settings
         self.meter = meter
-        self._http = http
         self.client = AsyncOpenAI(
             base_url=settings.base_url,
             api_key=settings.api_key,
-            http_client=http,
+            http_client=meter,
             max_retries=settings.max_retries,
         )
 
@@ -111,7 +110,7 @@ class Endpoint:
             temperature=temperature,
             max_tokens=max_tokens,  # type: ignore[call-arg]
             max_retries=self.settings.max_retries,
-            http_async_client=self._http,
+            http_async_client=self.meter,
             # Usage comes from the server; nothing here may fetch a tokenizer to count it.
             stream_usage=False,
         )
@@ -127,7 +126,7 @@ class Endpoint:
 
     def impatient(self) -> "Endpoint":
         """The same endpoint, asked once and never again where it fails."""
-        return Endpoint(replace(self.settings, max_retries=0), self._http, self.meter)
+        return Endpoint(replace(self.settings, max_retries=0), self.meter)
 
 
 @asynccontextmanager
@@ -145,9 +144,9 @@ async def connect(
     """
     limits = httpx2.Limits(max_connections=settings.concurrency)
     timeout = httpx2.Timeout(settings.timeout_s, pool=None)
-    meter = Meter(httpx2.AsyncHTTPTransport(limits=limits), cache, budget or Budget())
-    async with httpx2.AsyncClient(transport=meter, timeout=timeout) as http:
-        yield Endpoint(settings, http, meter)
+    meter = Meter(limits=limits, timeout=timeout, cache=cache, budget=budget or Budget())
+    async with aclosing(meter):
+        yield Endpoint(settings, meter)
 
 
 @contextmanager

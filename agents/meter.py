@@ -1,8 +1,8 @@
 """The meter below the model clients: counts what is paid, bounds it, and never pays twice.
 
-An HTTP transport: it sees every request in its final form, whichever client made it. The cache's
-key is the SHA-256 of path and body, which hold everything that changes an answer (model, prompt,
-seed, temperature, schema), but not of the port. Only whole, successful answers are kept.
+The HTTP client that both model clients send by: it sees every request in its final form. The
+cache's key is the SHA-256 of path and body, which hold everything that changes an answer (model,
+prompt, seed, temperature, schema), but not of the port. Only whole, successful answers are kept.
 """
 
 import asyncio
@@ -11,9 +11,11 @@ import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 from langgraph.cache.base import BaseCache
+from openai import DefaultAioHttpClient
 
 BUDGET_SPENT = "x-lrgd-budget"
 """Header of the refusal (HTTP 402) that stands in for the server once the budget is spent."""
@@ -35,55 +37,75 @@ Keep = Callable[[bytes], Awaitable[None]]
 """Puts an answer where the same request finds it again."""
 
 
-class Meter(httpx2.AsyncBaseTransport):
-    """Counts, caches and bounds the requests that pass through it."""
+class Meter(DefaultAioHttpClient):
+    """Counts, caches and bounds the requests that are sent by it."""
 
     def __init__(
-        self, inner: httpx2.AsyncBaseTransport, cache: BaseCache[bytes] | None, budget: Budget
+        self,
+        *,
+        limits: httpx2.Limits,
+        timeout: httpx2.Timeout,
+        cache: BaseCache[bytes] | None,
+        budget: Budget,
     ) -> None:
+        super().__init__(limits=limits, timeout=timeout)
         self.calls = 0
         """Requests that the server answered: what was paid."""
         self.prompt_tokens = 0
         self.completion_tokens = 0
         self.repeated = 0
         """Requests that the cache answered."""
-        self._inner = inner
         self._cache = cache
         self._budget = budget
         self._under_way: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._kept: set[asyncio.Task[None]] = set()
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+    async def send(
+        self, request: httpx2.Request, *, stream: bool = False, **options: Any
+    ) -> httpx2.Response:
+        response = await self._metered(request, options)
+        if not stream:
+            try:
+                await response.aread()
+            except BaseException:
+                await response.aclose()
+                raise
+        return response
+
+    async def aclose(self) -> None:
+        # Whoever asked has been told of a failure, or has ended; what failed is not in the cache.
+        await asyncio.gather(*self._kept, return_exceptions=True)
+        await super().aclose()
+
+    async def _metered(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
         if self._cache is None or request.method != "POST":
-            return await self._pay(request)
+            return await self._pay(request, options)
         key = _key(request, await request.aread())
         # The second of two equal requests waits for the first one's answer.
         lock = self._under_way[key]
         try:
             async with lock:
-                return await self._answer(request, key, self._cache)
+                return await self._answer(request, options, key, self._cache)
         finally:
             if not lock.locked():
                 self._under_way.pop(key, None)
 
-    async def aclose(self) -> None:
-        # Whoever asked has been told of a failure, or has ended; what failed is not in the cache.
-        await asyncio.gather(*self._kept, return_exceptions=True)
-        await self._inner.aclose()
-
     async def _answer(
-        self, request: httpx2.Request, key: str, cache: BaseCache[bytes]
+        self, request: httpx2.Request, options: dict[str, Any], key: str, cache: BaseCache[bytes]
     ) -> httpx2.Response:
         place = (NAMESPACE, key)
         if known := (await cache.aget([place])).get(place):
             self.repeated += 1
-            return httpx2.Response(200, content=known, headers={"content-type": _JSON})
-        return await self._pay(request, lambda answer: cache.aset({place: (answer, None)}))
+            headers = {"content-type": _JSON}
+            return httpx2.Response(200, content=known, headers=headers, request=request)
+        return await self._pay(request, options, lambda answer: cache.aset({place: (answer, None)}))
 
-    async def _pay(self, request: httpx2.Request, keep: Keep | None = None) -> httpx2.Response:
+    async def _pay(
+        self, request: httpx2.Request, options: dict[str, Any], keep: Keep | None = None
+    ) -> httpx2.Response:
         if spent := self._spent():
-            return httpx2.Response(402, headers={BUDGET_SPENT: spent})
-        response = await self._inner.handle_async_request(request)
+            return httpx2.Response(402, headers={BUDGET_SPENT: spent}, request=request)
+        response = await super().send(request, stream=True, **options)
         if response.is_success and request.method == "POST":
             self.calls += 1
             # What is paid is kept, also when the run ends while it is being read.
