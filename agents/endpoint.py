@@ -28,6 +28,8 @@ from memory.errors import BudgetSpent, EndpointError, EndpointUnavailable
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Hosts that are asked directly, whatever proxy the environment names."""
 NO_KEY = "none"
 """Sent where no key is set: local servers ask for none, the client insists on one."""
 
@@ -141,10 +143,16 @@ async def connect(
     Args:
         cache: answers that were paid for already, see `Meter`; None asks every time.
         budget: what may be spent; None for no bound.
+
+    Proxies are the environment's (HTTPS_PROXY, NO_PROXY), but for a server on this machine.
     """
-    limits = httpx2.Limits(max_connections=settings.concurrency)
-    timeout = httpx2.Timeout(settings.timeout_s, pool=None)
-    meter = Meter(limits=limits, timeout=timeout, cache=cache, budget=budget or Budget())
+    meter = Meter(
+        limits=httpx2.Limits(max_connections=settings.concurrency),
+        timeout=httpx2.Timeout(settings.timeout_s, pool=None),
+        trust_env=httpx2.URL(settings.base_url).host not in LOOPBACK,
+        cache=cache,
+        budget=budget or Budget(),
+    )
     async with aclosing(meter):
         yield Endpoint(settings, meter)
 

@@ -38,17 +38,10 @@ Keep = Callable[[bytes], Awaitable[None]]
 
 
 class Meter(DefaultAioHttpClient):
-    """Counts, caches and bounds the requests that are sent by it."""
+    """Counts, caches and bounds the requests that are sent by it; `settings` are httpx's."""
 
-    def __init__(
-        self,
-        *,
-        limits: httpx2.Limits,
-        timeout: httpx2.Timeout,
-        cache: BaseCache[bytes] | None,
-        budget: Budget,
-    ) -> None:
-        super().__init__(limits=limits, timeout=timeout)
+    def __init__(self, *, cache: BaseCache[bytes] | None, budget: Budget, **settings: Any) -> None:
+        super().__init__(**settings)
         self.calls = 0
         """Requests that the server answered: what was paid."""
         self.prompt_tokens = 0

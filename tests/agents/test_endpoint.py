@@ -131,3 +131,18 @@ async def test_no_more_requests_are_under_way_than_were_allowed() -> None:
             await asyncio.gather(*(endpoint.check() for _ in range(20)))
     assert most == 3
     assert len(server.requests) == 20
+
+
+async def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with LoopbackModel() as local, LoopbackModel() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("http_proxy", proxy.url)
+        for url in (local.url, "http://models.invalid/v1"):
+            async with connect(settings(url)) as endpoint:
+                await endpoint.check()
+    assert [path for path, *_ in local.requests] == ["/v1/chat/completions"]
+    assert [path for path, *_ in proxy.requests] == ["http://models.invalid/v1/chat/completions"]
