@@ -1,4 +1,4 @@
-"""Measures the model and prints one JSON object; about ten minutes on two idle cores.
+"""Measures the model and prints one JSON object; a quarter of an hour on one core.
 
     lrgd data sample --out SAMPLE
     lrgd data prepare --source llmrank --path ../shared/data/amazon-games --out GAMES --seed 2024
