@@ -1,14 +1,12 @@
 """The model endpoint: one OpenAI-compatible server, one model, one pool of connections.
 
-Chat goes through a LangChain chat model, all else through the OpenAI client; both send by the same
-`Meter`, whose pool's size is the limit on concurrent requests. Retries with jitter,
-Retry-After and per-request timeouts are the OpenAI client's.
+All goes through one OpenAI client, whose are the retries with jitter, Retry-After and the timeout
+of a request. It sends by the `Meter`, whose pool's size is the limit on concurrent requests.
 """
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import httpx2
 from langchain_core.messages import AIMessage
@@ -22,11 +20,9 @@ from openai import (
     RateLimitError,
 )
 
+from agents.chat import EndpointChatModel
 from agents.meter import BUDGET_SPENT, Budget, Meter
 from memory.errors import BudgetSpent, EndpointError, EndpointUnavailable
-
-if TYPE_CHECKING:
-    from langchain_openai import ChatOpenAI
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Hosts that are asked directly, whatever proxy the environment names."""
@@ -100,21 +96,13 @@ class Endpoint:
         """For messages: what was asked, where."""
         return f"{self.settings.model} at {self.settings.base_url}"
 
-    def chat_model(self, *, temperature: float, max_tokens: int) -> "ChatOpenAI":
+    def chat_model(self, *, temperature: float, max_tokens: int) -> EndpointChatModel:
         """A LangChain chat model on this endpoint. `max_tokens` bounds one answer."""
-        # A second to import: `lrgd --help` should not wait for it.
-        from langchain_openai import ChatOpenAI
-
-        return ChatOpenAI(
+        return EndpointChatModel(
+            client=self.client,
             model=self.settings.model,
-            base_url=self.settings.base_url,
-            api_key=self.settings.api_key,  # type: ignore[arg-type]
             temperature=temperature,
-            max_tokens=max_tokens,  # type: ignore[call-arg]
-            max_retries=self.settings.max_retries,
-            http_async_client=self.meter,
-            # Usage comes from the server; nothing here may fetch a tokenizer to count it.
-            stream_usage=False,
+            max_tokens=max_tokens,
         )
 
     async def check(self) -> None:

@@ -1,6 +1,6 @@
-"""The meter below the model clients: counts what is paid, bounds it, and never pays twice.
+"""The meter below the model's client: counts what is paid, bounds it, and never pays twice.
 
-The HTTP client that both model clients send by: it sees every request in its final form. The
+The HTTP client that the OpenAI client sends by: it sees every request in its final form. The
 cache's key is the SHA-256 of path and body, which hold everything that changes an answer (model,
 prompt, seed, temperature, schema), but not of the port. Only whole, successful answers are kept.
 """

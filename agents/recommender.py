@@ -13,8 +13,6 @@ from statistics import fmean, pstdev
 from typing import Any, Protocol
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
-from langchain_core.runnables import Runnable
 
 from agents.endpoint import Usage, translated_errors, usage_of
 from agents.listwise import parse_list
@@ -42,16 +40,14 @@ class ListwiseRanker:
     async def rank(self, state: str, candidates: Sequence[Item]) -> tuple[Ranking, Usage]:
         names, length = list(option_names(candidates)), min(self.length, len(candidates))
         prompt = listwise_prompt(state, names, length, as_json=self.as_json)
-        # In the body: as an argument, the client would refuse an answer whose end is missing.
-        schema = {"response_format": ranking_schema(names, length)} if self.as_json else None
+        options: dict[str, Any] = {}
+        if self.as_json:
+            options["response_format"] = ranking_schema(names, length)
         with translated_errors(self.name):
-            answer = await self._bound(schema).ainvoke([{"role": "user", "content": prompt}])
+            answer = await self.model.ainvoke([{"role": "user", "content": prompt}], **options)
         truncated = answer.response_metadata.get("finish_reason") == "length"
         ranking = parse_list(str(answer.text), candidates, asked=length, truncated=truncated)
         return ranking, usage_of(answer)
-
-    def _bound(self, schema: dict[str, Any] | None) -> Runnable[Any, AIMessage]:
-        return self.model.bind(extra_body=schema) if schema else self.model
 
 
 @dataclass(frozen=True, slots=True)

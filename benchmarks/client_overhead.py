@@ -43,7 +43,6 @@ with LoopbackModel() as server:
     print(server.url, flush=True)
     sys.stdin.read()
 """
-USERS = 60
 CALLS = (5_000, 10_000, 20_000)
 
 
@@ -125,13 +124,12 @@ def figures(url: str) -> dict[str, float]:
     """All that docs/performance.md states of the client."""
     bundle = freeze(sample_world(), users=200, candidates=50, history=20, seed=1)
     tasks = [bundle.task(user, "validation") for user in bundle.users]
-    few = tasks[:USERS]
     found = {
-        "ms_a_call": asyncio.run(cpu_ms(few, url)),
-        "ms_with_checkpoints": asyncio.run(cpu_ms(few, url, checkpoints=True)),
-        "ms_with_both": asyncio.run(cpu_ms(few, url, checkpoints=True, cache=True)),
+        "ms_a_call": asyncio.run(cpu_ms(tasks, url)),
+        "ms_with_checkpoints": asyncio.run(cpu_ms(tasks, url, checkpoints=True)),
+        "ms_with_both": asyncio.run(cpu_ms(tasks, url, checkpoints=True, cache=True)),
     }
-    growth = asyncio.run(memory_after(few, url, CALLS))
+    growth = asyncio.run(memory_after(tasks[:60], url, CALLS))
     found |= {f"mib_after_{calls}_calls": mib for calls, mib in zip(CALLS, growth, strict=True)}
     found["mib_with_1000_users_under_way"] = asyncio.run(all_at_once(tasks * 5, url))
     return {key: round(value, 2) for key, value in found.items()}

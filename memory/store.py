@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from chromadb.api import ClientAPI
 
 COLLECTION = "demonstrations"
+SYNC_THRESHOLD = 100
+"""Rows that the index leaves in ChromaDB's log before it writes them to its own file. Each write
+reads those rows again; at ChromaDB's default of 1,000 it costs twice as much."""
 _PARENT_SEPARATOR = ","
 
 T = TypeVar("T")
@@ -28,7 +31,7 @@ class DemonstrationMemory:
     def __init__(self, client: "ClientAPI", embed: Embed) -> None:
         self._collection = client.get_or_create_collection(
             COLLECTION,
-            configuration={"hnsw": {"space": "cosine"}},
+            configuration={"hnsw": {"space": "cosine", "sync_threshold": SYNC_THRESHOLD}},
             embedding_function=None,
         )
         self.embed = embed
