@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from math import exp
 from typing import Any, Protocol
 
-from openai.types.chat.chat_completion_token_logprob import TopLogprob
 from openai.types.decision_create_params import QuestionQuestionParamChoice
 
 from agents.endpoint import Endpoint, Usage, translated_errors
@@ -107,39 +106,52 @@ class Logprobs:
         return [found for found, _ in answers], sum((used for _, used in answers), Usage())
 
     async def _ask(self, state: str, options: Sequence[str]) -> tuple[Probabilities, Usage]:
-        prompt = choice_prompt(state, options)
-        with translated_errors(self.endpoint.name):
-            answer = await self.endpoint.client.chat.completions.create(
-                model=self.endpoint.settings.model,
-                messages=[{"role": "user", "content": prompt}],
-                max_completion_tokens=1,
-                temperature=0.0,
-                logprobs=True,
-                top_logprobs=self.top,
-            )
-            given = answer.choices[0].logprobs
-            if given is None or not given.content:
-                raise EndpointError(
-                    f"{self.endpoint.name} gives no log-probabilities; try --ranking listwise"
-                )
-            letters = letter_probabilities(given.content[0].top_logprobs)
+        tokens, used = await self.alternatives(choice_prompt(state, options))
+        letters = letter_probabilities(tokens)
         found = {
             option: letters[letter]
             for letter, option in zip(LETTERS, options, strict=False)
             if letter in letters
         }
-        used = answer.usage
-        return found, Usage(1, used.prompt_tokens, used.completion_tokens) if used else Usage(1)
+        return found, used
+
+    async def alternatives(self, prompt: str) -> tuple[list[tuple[str, float]], Usage]:
+        """The likeliest first tokens of an answer, each with its log-probability.
+
+        Raises EndpointError where the server tells none.
+        """
+        body = {
+            "model": self.endpoint.settings.model,
+            "messages": [{"role": "user", "content": prompt}],
+            "max_completion_tokens": 1,
+            "temperature": 0.0,
+            "logprobs": True,
+            "top_logprobs": self.top,
+        }
+        with translated_errors(self.endpoint.name):
+            # As JSON: the client's own types would make an object of each alternative.
+            answer = await self.endpoint.client.post(
+                "/chat/completions", body=body, cast_to=dict[str, Any]
+            )
+            given = (answer["choices"][0].get("logprobs") or {}).get("content")
+            if not given:
+                raise EndpointError(
+                    f"{self.endpoint.name} gives no log-probabilities; try --ranking listwise"
+                )
+            tokens = [(str(t["token"]), float(t["logprob"])) for t in given[0]["top_logprobs"]]
+            used = answer.get("usage") or {}
+        counts = used.get("prompt_tokens", 0), used.get("completion_tokens", 0)
+        return tokens, Usage(1, *counts)
 
 
-def letter_probabilities(tokens: Sequence[TopLogprob]) -> Probabilities:
+def letter_probabilities(tokens: Sequence[tuple[str, float]]) -> Probabilities:
     """Letter -> probability of the tokens that are this letter, with or without blanks and
     signs around it (" A", "A:")."""
     found: Probabilities = {}
-    for token in tokens:
-        letter = re.sub(r"[\W_]+", "", token.token)
+    for token, logprob in tokens:
+        letter = re.sub(r"[\W_]+", "", token)
         if len(letter) == 1 and letter in LETTERS:
-            found[letter] = found.get(letter, 0.0) + exp(token.logprob)
+            found[letter] = found.get(letter, 0.0) + exp(logprob)
     return found
 
 

@@ -113,22 +113,11 @@ async def _answers(chooser: Chooser, options: int) -> bool:
 
 async def _gives_logprobs(endpoint: Endpoint, top: int) -> bool:
     try:
-        answer = await endpoint.client.chat.completions.create(
-            model=endpoint.settings.model,
-            messages=[{"role": "user", "content": choice_prompt("A shopper.", PROBED)}],
-            max_completion_tokens=1,
-            temperature=0.0,
-            logprobs=True,
-            top_logprobs=top,
-        )
-    except OpenAIError:
-        return False
-    given = answer.choices[0].logprobs
-    if given is None or not given.content:
+        given, _ = await Logprobs(endpoint, top).alternatives(choice_prompt("A shopper.", PROBED))
+    except EndpointError:
         return False
     # A server may cut the number down without a word.
-    alternatives = given.content[0].top_logprobs
-    return len(alternatives) >= top and bool(letter_probabilities(alternatives))
+    return len(given) >= top and bool(letter_probabilities(given))
 
 
 async def _letters(endpoint: Endpoint) -> int:

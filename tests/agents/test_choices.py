@@ -2,7 +2,6 @@ from math import log
 from typing import Any
 
 import pytest
-from openai.types.chat.chat_completion_token_logprob import TopLogprob
 
 from agents.choices import Chooser, Decisions, Logprobs, SystemOne, letter_probabilities
 from agents.endpoint import Endpoint, EndpointSettings, connect
@@ -10,6 +9,7 @@ from agents.prompts import choice_prompt
 from memory.errors import EndpointError
 from tests.loopback import Answer, LoopbackModel, Sensible, completion
 
+NAMELESS_TOKEN = {"choices": [{"logprobs": {"content": [{"top_logprobs": [{}]}]}}]}
 HEATS = [["kite", "boat"], ["lamp", "train", "doll"]]
 
 
@@ -46,7 +46,7 @@ async def test_a_letters_prompt_is_the_one_that_vllm_makes() -> None:
 
 def test_a_letter_counts_with_blanks_and_signs_around_it_and_nothing_else_does() -> None:
     tokens = [
-        TopLogprob(token=token, logprob=log(p))
+        (token, log(p))
         for token, p in [(" A", 0.3), ("A", 0.2), ("\nB: ", 0.1), ("b", 0.05), ("An", 0.1)]
     ]
     found = letter_probabilities(tokens)
@@ -76,7 +76,9 @@ async def test_a_refused_decision_has_no_probabilities() -> None:
 
 
 @pytest.mark.parametrize("kind", [SystemOne, Decisions, lambda e: Logprobs(e, 20)])
-@pytest.mark.parametrize("answer", [b"<html>busy</html>", [], {}, completion("A"), b""])
+@pytest.mark.parametrize(
+    "answer", [b"<html>busy</html>", [], {}, completion("A"), b"", NAMELESS_TOKEN]
+)
 async def test_what_is_no_answer_is_one_error(kind: Any, answer: Any) -> None:
     with pytest.raises(EndpointError):
         await ask(kind, answer)
