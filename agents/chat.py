@@ -95,5 +95,5 @@ def _fields(said: dict[str, Any], choice: dict[str, Any], answer: dict[str, Any]
 def _usage(counted: dict[str, Any] | None) -> UsageMetadata | None:
     if not counted:
         return None
-    asked, written = counted["prompt_tokens"], counted["completion_tokens"]
+    asked, written = (counted.get(f"{part}_tokens") or 0 for part in ("prompt", "completion"))
     return UsageMetadata(input_tokens=asked, output_tokens=written, total_tokens=asked + written)

@@ -4,7 +4,7 @@ import pytest
 from langchain_core.messages import AIMessageChunk, HumanMessage, SystemMessage
 
 from agents.chat import EndpointChatModel
-from agents.endpoint import EndpointSettings, connect, translated_errors
+from agents.endpoint import EndpointSettings, Usage, connect, translated_errors, usage_of
 from memory.errors import EndpointError
 from tests.loopback import Answer, LoopbackModel, completion
 
@@ -67,14 +67,15 @@ async def test_an_answer_of_another_shape_is_our_error(answer: Any) -> None:
                 await model.ainvoke("What now?")
 
 
-async def test_an_answer_without_text_is_empty() -> None:
-    answer = completion("")
+@pytest.mark.parametrize("counted", [None, {}, {"prompt_tokens": 5, "completion_tokens": None}])
+async def test_an_answer_without_text_or_count_is_an_answer(counted: Any) -> None:
+    answer = completion("") | {"usage": counted}
     answer["choices"][0]["message"] = {"role": "assistant", "content": None, "refusal": "No."}
-    del answer["usage"]
     with LoopbackModel(lambda path, body: (200, answer, {})) as server:
         async with connect(EndpointSettings(server.url, "m")) as endpoint:
             said = await endpoint.chat_model(temperature=0.0, max_tokens=9).ainvoke("What now?")
-    assert (said.text, said.usage_metadata) == ("", None)
+    prompt_tokens = 5 if counted else 0
+    assert (said.text, usage_of(said)) == ("", Usage(1, prompt_tokens))
 
 
 async def test_it_is_asked_asynchronously_only() -> None:
