@@ -17,7 +17,7 @@ NODES = ("begin", *PATH_NODES, "collapse_guard", "choose")
 TOP = 10
 
 _templates = Environment(
-    loader=PackageLoader("lrgd"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    loader=PackageLoader("lrgd.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
 _templates.filters["plain"] = lambda text: Markup(plain(str(text)))
 

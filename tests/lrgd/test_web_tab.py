@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from starlette.testclient import TestClient
 
 from agents.guard import Judgement
 from evals.bundle import Bundle
 from graphs.session.views import CaseView
 from lrgd.desk import Desk, open_desk
 from lrgd.web.case import NODES, case_html, similarity_by_round
+from lrgd.web.page import page
 from lrgd.web.tab import Shown, Tab
 from lrgd.workbench import ModelChoice
 from tests.loopback import Answer, LoopbackModel, sensible
@@ -200,3 +202,10 @@ async def test_a_case_at_its_end_has_no_node_lit() -> None:
     html = case_html(case, {}, 0.85)
     assert "aria-current" not in html
     assert "done" in html
+
+
+async def test_the_page_is_served_with_its_own_style(desk: Desk) -> None:
+    with TestClient(page(lambda: Tab(desk), None)) as browser:
+        answer = browser.get("/")
+    assert answer.status_code == 200
+    assert "#log, #case {" in answer.text
