@@ -13,7 +13,7 @@ import httpx2
 from openai import OpenAIError
 
 from agents.choices import Chooser, Decisions, Logprobs, SystemOne, letter_probabilities
-from agents.endpoint import Endpoint
+from agents.endpoint import Endpoint, translated_errors
 from agents.prompts import LETTERS, choice_prompt
 from agents.recommender import ranking_schema
 from memory.errors import EndpointError
@@ -142,15 +142,11 @@ async def _tokenized(endpoint: Endpoint, text: str) -> list[int] | None:
 
 
 async def _holds_to_schema(endpoint: Endpoint) -> bool:
+    model = endpoint.chat_model(temperature=0.0, max_tokens=64)
     try:
-        answer = await endpoint.client.chat.completions.create(
-            model=endpoint.settings.model,
-            messages=[{"role": "user", "content": "Say hello."}],
-            max_completion_tokens=64,
-            temperature=0.0,
-            extra_body={"response_format": ranking_schema(PROBED, 2)},
-        )
-        written = json.loads(answer.choices[0].message.content or "")
-        return set(written["ranking"]) <= set(PROBED) and len(written["ranking"]) == 2
-    except (OpenAIError, ValueError, LookupError, TypeError):
+        with translated_errors(endpoint.name):
+            answer = await model.ainvoke("Say hello.", response_format=ranking_schema(PROBED, 2))
+            written = json.loads(str(answer.text))
+            return set(written["ranking"]) <= set(PROBED) and len(written["ranking"]) == 2
+    except EndpointError:
         return False
