@@ -1,1 +1,1 @@
-"""Starts and stops model servers, and holds the pocket model."""
+"""Model servers: what is served, and how it is started and stopped."""
