@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from memory.errors import EndpointError
-
-Engine = Literal["transformers", "vllm"]
+Engine = Literal["embedded", "vllm"]
 
 LOOPBACK = "127.0.0.1"
 MAX_LOGPROBS = 64
@@ -18,29 +16,10 @@ GRAMMAR = {"backend": "xgrammar", "disable_any_whitespace": True}
 """How answers are held to a schema: without the blanks in which small models get lost."""
 
 
-def transformers_options(model_dir: Path, host: str, port: int) -> list[str]:
-    """Arguments of `transformers`: one local folder, on the CPU.
-
-    Raises:
-        EndpointError: no model there.
-    """
-    if not (model_dir / "config.json").is_file():
-        raise EndpointError(f"no model in {model_dir}: wanted config.json and weights")
-    options = ["serve", str(model_dir), "--host", host, "--port", str(port)]
-    options += ["--device", "cpu", "--dtype", "float32"]
-    decisions = model_dir / "decision.json"
-    # The request is validated against this file, not against the model folder's.
-    return [*options, "--decision-config", str(decisions)] if decisions.is_file() else options
-
-
-def transformers_command(model_dir: Path, host: str, port: int) -> list[str]:
-    """The command that serves a local folder in this environment."""
-    return [
-        sys.executable,
-        "-m",
-        "transformers.cli.transformers",
-        *transformers_options(model_dir, host, port),
-    ]
+def embedded_command(folder: Path, name: str, host: str, port: int) -> list[str]:
+    """The command that serves a local folder in this environment, see `serving.embedded`."""
+    options = [str(folder), "--name", name, "--host", host, "--port", str(port)]
+    return [sys.executable, "-m", "serving.embedded", *options]
 
 
 def vllm_command(

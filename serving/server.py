@@ -1,4 +1,4 @@
-"""Starts a local model server on loopback, waits until it is healthy, stops it at the end."""
+"""Starts the embedded server on loopback, waits until it is healthy, stops it at the end."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ import httpx2
 
 from agents.endpoint import EndpointSettings
 from memory.errors import EndpointError
-from serving.launch import LOOPBACK, transformers_options
+from serving.launch import LOOPBACK, embedded_command
 
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
@@ -28,40 +28,44 @@ ENVIRONMENT = {
 
 
 @asynccontextmanager
-async def serve_transformers(
-    model_dir: Path, *, start_timeout_s: float = 180.0
+async def serve_embedded(
+    folder: Path, name: str, *, start_timeout_s: float = 180.0
 ) -> AsyncIterator[EndpointSettings]:
-    """`transformers serve` over a local model folder, for the length of the `async with`.
+    """The embedded server over a local model folder, for the length of the `async with`.
 
     Args:
-        model_dir: weights, tokenizer, and a `decision.json` for typed decisions.
+        folder: a Hugging Face folder of weights and tokenizer.
+        name: what clients call the model.
         start_timeout_s: seconds until the server must answer /health.
 
     Yields:
-        Where it listens: loopback, a free port. One request at a time, since the server answers
-        them in turn and its sampling seed is global.
+        Where it listens: loopback, a free port.
 
     Raises:
-        EndpointError: no model there, or the server did not come up; its last words are told.
+        EndpointError: the server did not come up; its last words are told.
     """
     port = _free_port()
-    options = transformers_options(model_dir, LOOPBACK, port)
+    command = [*embedded_command(folder, name, LOOPBACK, port), "--leash"]
     with tempfile.TemporaryFile() as log:
-        process = _start(options, log.fileno())
+        process = _start(command, log.fileno())
         try:
             await _healthy(process, port, log.fileno(), start_timeout_s)
-            yield EndpointSettings(f"http://{LOOPBACK}:{port}/v1", str(model_dir), concurrency=1)
+            yield EndpointSettings(f"http://{LOOPBACK}:{port}/v1", name)
         finally:
             _stop(process)
 
 
-def _start(options: Sequence[str], log: int) -> subprocess.Popen[bytes]:
+def _start(command: Sequence[str], log: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "serving.leash", *options],
+        command,
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,
-        env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env={
+            **ENVIRONMENT,
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        },
         # Ctrl-C is for the client: the server stops when the client has finished its last call.
         start_new_session=True,
     )
@@ -69,7 +73,7 @@ def _start(options: Sequence[str], log: int) -> subprocess.Popen[bytes]:
 
 async def _healthy(process: subprocess.Popen[bytes], port: int, log: int, timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
-    async with httpx2.AsyncClient() as http:
+    async with httpx2.AsyncClient(trust_env=False) as http:
         while process.poll() is None and time.monotonic() < deadline:
             try:
                 if (await http.get(f"http://{LOOPBACK}:{port}/health")).is_success:

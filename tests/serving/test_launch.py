@@ -2,11 +2,7 @@ import json
 import sys
 from pathlib import Path
 
-import pytest
-
-from memory.errors import EndpointError
-from serving.launch import transformers_command, vllm_command
-from serving.pocket import MODEL_DIR
+from serving.launch import embedded_command, vllm_command
 
 
 def test_vllm_gets_prefix_caching_logprobs_and_the_flags_that_were_asked_for() -> None:
@@ -23,14 +19,7 @@ def test_vllm_gets_prefix_caching_logprobs_and_the_flags_that_were_asked_for() -
     assert "--tensor-parallel-size" not in vllm_command("org/model")
 
 
-def test_transformers_gets_the_decision_config_of_a_folder_that_has_one(tmp_path: Path) -> None:
-    command = transformers_command(MODEL_DIR, "127.0.0.1", 9)
-    assert command[0] == sys.executable
-    assert command[-2:] == ["--decision-config", str(MODEL_DIR / "decision.json")]
-    (tmp_path / "config.json").write_text("{}")
-    assert "--decision-config" not in transformers_command(tmp_path, "127.0.0.1", 9)
-
-
-def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EndpointError, match="no model in"):
-        transformers_command(tmp_path, "127.0.0.1", 9)
+def test_the_embedded_server_is_this_environments_own() -> None:
+    command = embedded_command(Path("some/model"), "m", "127.0.0.1", 9)
+    assert command[:3] == [sys.executable, "-m", "serving.embedded"]
+    assert " ".join(command[3:]) == "some/model --name m --host 127.0.0.1 --port 9"

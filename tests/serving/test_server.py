@@ -1,100 +1,154 @@
-"""The embedded server: it starts on demand, and never outlives its parent."""
+"""The embedded server as a process: what it answers over HTTP."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
+import asyncio
+import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx2
 import pytest
+import pytest_asyncio
+from openai import AsyncOpenAI, BadRequestError
 
-from agents.choices import SystemOne
-from agents.endpoint import connect
-from agents.generator import Generator
-from agents.heats import ChoiceRanker
-from agents.prompts import ranking_state
-from evals.metrics import ndcg_at
-from evals.protocol import freeze
-from evals.sample import sample_world
+from agents.endpoint import EndpointSettings
 from memory.errors import EndpointError
-from serving.pocket import MODEL_DIR
-from serving.server import serve_transformers
+from serving.server import serve_embedded
+from tests.families import make
 
-PARENT = """
-import asyncio
-from serving.pocket import MODEL_DIR
-from serving.server import serve_transformers
-
-async def main():
-    async with serve_transformers(MODEL_DIR) as settings:
-        print(settings.base_url, flush=True)
-        await asyncio.sleep(600)
-
-asyncio.run(main())
-"""
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-def listening(pid_of_parent: int) -> list[int]:
-    """The server processes that this parent started."""
-    found = subprocess.run(
-        ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    rows = [line.split(None, 2) for line in found[1:]]
-    return [int(r[0]) for r in rows if "serving.leash" in r[2] and int(r[1]) == pid_of_parent]
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make("llama-3", tmp_path_factory.mktemp("model"))
 
 
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(folder: Path) -> AsyncIterator[EndpointSettings]:
+    async with serve_embedded(folder, "tiny") as settings:
+        yield settings
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_the_server_ends_with_its_parent(how: signal.Signals) -> None:
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(server: EndpointSettings) -> AsyncIterator[AsyncOpenAI]:
+    async with AsyncOpenAI(base_url=server.base_url, api_key="none", max_retries=0) as client:
+        yield client
+
+
+async def test_it_says_which_model_it_has(client: AsyncOpenAI) -> None:
+    assert [model.id async for model in client.models.list()] == ["tiny"]
+    with pytest.raises(BadRequestError, match="no model 'other' here"):
+        await client.completions.create(model="other", prompt="a")
+
+
+async def test_the_same_chat_request_gives_the_same_text_whatever_else_runs(
+    client: AsyncOpenAI,
+) -> None:
+    async def asked(seed: int) -> str:
+        answer = await client.chat.completions.create(
+            model="tiny",
+            messages=[{"role": "user", "content": f"likes boats {seed}"}],
+            seed=seed,
+            max_completion_tokens=12,
+        )
+        assert answer.usage is not None
+        assert answer.usage.completion_tokens <= 12
+        return str(answer.choices[0].message.content)
+
+    many = await asyncio.gather(*(asked(seed) for seed in range(12)))
+    assert [await asked(seed) for seed in range(12)] == many
+    assert len(set(many)) > 6
+
+
+async def test_a_stream_says_the_same_as_a_whole_answer(client: AsyncOpenAI) -> None:
+    asked = {
+        "model": "tiny",
+        "messages": [{"role": "user", "content": "likes boats"}],
+        "seed": 3,
+        "max_tokens": 20,
+    }
+    whole = await client.chat.completions.create(**asked)  # type: ignore[call-overload]
+    stream = await client.chat.completions.create(**asked, stream=True)  # type: ignore[call-overload]
+    parts, ends = [], []
+    async for event in stream:
+        for choice in event.choices:
+            parts.append(choice.delta.content or "")
+            ends.append(choice.finish_reason)
+    assert "".join(parts) == whole.choices[0].message.content
+    assert ends[-1] == whole.choices[0].finish_reason
+
+
+async def test_the_protocol_of_local_completions(client: AsyncOpenAI) -> None:
+    texts = ["red kite", "blue boat and"]
+    answer = await client.completions.create(
+        model="tiny", prompt=texts, max_tokens=0, echo=True, logprobs=2
     )
-    assert parent.stdout is not None
-    assert parent.stdout.readline().startswith("http://127.0.0.1:")
-    (server,) = listening(parent.pid)
-    parent.send_signal(how)
-    parent.wait(timeout=20)
-    deadline = time.monotonic() + 20
-    while alive(server) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not alive(server)
+    for text, choice in zip(texts, answer.choices, strict=True):
+        told = choice.logprobs
+        assert told is not None
+        assert choice.text == text
+        assert "".join(told.tokens or []) == text
+        assert told.text_offset is not None
+        assert told.text_offset[0] == 0
+        assert told.token_logprobs is not None
+        assert told.token_logprobs[0] is None
+        assert all(p is not None and p < 0 for p in told.token_logprobs[1:])
+        assert told.top_logprobs is not None
+        # Two tokens may be of the same text.
+        assert all(1 <= len(top) <= 2 for top in told.top_logprobs[1:])
 
 
-async def test_the_served_model_writes_and_ranks_well_above_random() -> None:
-    world = freeze(sample_world(), users=40, candidates=50, history=20, seed=3)
-    tasks = [world.task(user, "test") for user in world.users]
-    async with serve_transformers(MODEL_DIR) as settings, connect(settings) as endpoint:
-        assert settings.concurrency == 1
-        ranker = ChoiceRanker(SystemOne(endpoint), limit=64)
-        ranked = [await ranker.rank(ranking_state(t, None), t.candidates) for t in tasks]
-        generator = Generator(endpoint.chat_model(temperature=0.8, max_tokens=48))
-        first, again, other = [await generator.write(tasks[0], seed=s) for s in (1, 1, 2)]
-    ranks = [r.rank_of(str(t.target_id)) for (r, _), t in zip(ranked, tasks, strict=True)]
-    # A random order gives 0.091, standard error 0.03 for 40 users.
-    assert ndcg_at(10, ranks).mean() > 0.18
-    assert first.verdict == "usable"
-    assert first.text == again.text != other.text
+async def test_tokens_go_in_as_well_as_texts(client: AsyncOpenAI, server: EndpointSettings) -> None:
+    root = server.base_url.removesuffix("/v1")
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        body = {"model": "tiny", "prompt": "green train"}
+        tokens = (await http.post(f"{root}/tokenize", json=body)).json()["tokens"]
+        back = await http.post(f"{root}/detokenize", json={"model": "tiny", "tokens": tokens})
+        chat = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}]}
+        rendered = (await http.post(f"{root}/tokenize", json=chat)).json()["tokens"]
+        text = await http.post(f"{root}/detokenize", json={"model": "tiny", "tokens": rendered})
+    assert back.json()["prompt"] == "green train"
+    assert text.json()["prompt"].endswith("<|start_header_id|>assistant<|end_header_id|>\n\n")
+    asked = {"model": "tiny", "max_tokens": 3, "temperature": 0.0}
+    by_text = await client.completions.create(prompt="green train", **asked)  # type: ignore[call-overload]
+    by_ids = await client.completions.create(prompt=tokens, **asked)  # type: ignore[call-overload]
+    assert by_text.choices[0].text == by_ids.choices[0].text
 
 
-async def test_a_folder_without_a_model_is_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(EndpointError, match="no model in"):
-        async with serve_transformers(tmp_path):
-            pass
+@pytest.mark.parametrize(
+    ("path", "body", "says"),
+    [
+        ("/v1/rerank", {"query": "q", "documents": ["a", "b"]}, "no retrieval heads"),
+        ("/v1/completions", {"prompt": ""}, "without a token|one or more"),
+        ("/v1/completions", {"prompt": [[5, 999_999]]}, "outside the vocabulary"),
+        ("/v1/completions", {"prompt": "a", "max_tokens": 5000}, "reads 4096"),
+        ("/v1/chat/completions", {"messages": []}, "messages"),
+        (
+            "/v1/chat/completions",
+            {
+                "messages": [{"role": "user", "content": "a"}],
+                "response_format": {"type": "json_schema", "json_schema": {}},
+            },
+            "response_format",
+        ),
+        ("/tokenize", {}, "prompt or messages"),
+    ],
+)
+async def test_what_can_not_be_done_is_refused_in_one_line(
+    server: EndpointSettings, path: str, body: dict[str, object], says: str
+) -> None:
+    root = server.base_url.removesuffix("/v1")
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        answer = await http.post(f"{root}{path}", json={"model": "tiny", **body})
+    assert answer.status_code == 400
+    message = answer.json()["error"]["message"]
+    assert "\n" not in message
+    assert re.search(says, message)
 
 
-async def test_a_server_that_dies_is_reported_with_its_last_words(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(EndpointError, match=r"did not start: .*(tokenizer|Error)"):
-        async with serve_transformers(tmp_path):
+async def test_a_folder_without_a_model_is_reported_with_the_servers_words(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(EndpointError, match="did not start: lrgd: no usable model in"):
+        async with serve_embedded(tmp_path, "nothing"):
             pass
