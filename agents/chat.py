@@ -2,6 +2,10 @@
 
 Messages go out and answers come in as plain JSON. By langchain-openai, which is made for all of
 OpenAI's products, a call costs the client half as much again (docs/performance.md).
+
+A message holds the answer only, never the model's reasoning. Its `response_metadata` says how it
+ended (`finish_reason`: what the server says, or "refusal") and how much reasoning there was
+(`reasoning_chars`).
 """
 
 from collections.abc import AsyncIterator
@@ -12,6 +16,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Usag
 from langchain_core.messages.utils import convert_to_openai_messages
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from openai import AsyncOpenAI, AsyncStream
+
+from agents.reasoning import CHAT_OPTIONS, AnswerStream, Thinking, said, separated
 
 PATH = "/chat/completions"
 
@@ -26,7 +32,9 @@ class EndpointChatModel(BaseChatModel):
     model: str
     temperature: float
     max_tokens: int
-    """Bounds one answer."""
+    """Bounds one answer, reasoning included."""
+    thinking: Thinking = "none"
+    """How the model thinks, as `agents.endpoint.thinking` finds out."""
 
     @property
     def _llm_type(self) -> str:
@@ -45,7 +53,15 @@ class EndpointChatModel(BaseChatModel):
         body = self._body(messages, stop, options)
         answer = await self.client.post(PATH, body=body, cast_to=dict[str, Any])
         choice = answer["choices"][0]
-        message = AIMessage(**_fields(choice["message"], choice, answer))
+        text, beside = said(choice["message"])
+        reason = _finish_reason(choice, choice["message"])
+        opened = self.thinking == "always on" and reason == "length" and not beside
+        found = separated(text, opened=opened)
+        message = AIMessage(
+            content=found.text,
+            response_metadata=_ending(reason, found.reasoning_chars + len(beside)),
+            usage_metadata=_usage(answer.get("usage")),
+        )
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     async def _astream(
@@ -62,12 +78,16 @@ class EndpointChatModel(BaseChatModel):
             stream=True,
             stream_cls=AsyncStream[dict[str, Any]],
         )
+        answer, reason = AnswerStream(self.thinking), None
         async with events:
             async for event in events:
                 # The last one may be without a choice: it says what was used.
                 choice = event["choices"][0] if event["choices"] else {"delta": {}}
-                message = AIMessageChunk(**_fields(choice["delta"], choice, event))
-                yield ChatGenerationChunk(message=message)
+                reason = _finish_reason(choice, choice["delta"]) or reason
+                shown = answer.feed(*said(choice["delta"]))
+                yield _chunk(content=shown, usage_metadata=_usage(event.get("usage")))
+        rest, whole = answer.close(cut_off=reason == "length")
+        yield _chunk(content=rest, response_metadata=_ending(reason, whole.reasoning_chars))
 
     def _body(
         self, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]
@@ -78,18 +98,22 @@ class EndpointChatModel(BaseChatModel):
             "temperature": self.temperature,
             "max_completion_tokens": self.max_tokens,
             **({"stop": stop} if stop else {}),
+            **CHAT_OPTIONS[self.thinking],
             **options,
         }
 
 
-def _fields(said: dict[str, Any], choice: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    """The fields of LangChain's message."""
-    reason = choice.get("finish_reason")
-    return {
-        "content": said.get("content") or "",
-        "response_metadata": {"finish_reason": reason} if reason else {},
-        "usage_metadata": _usage(answer.get("usage")),
-    }
+def _chunk(**fields: Any) -> ChatGenerationChunk:
+    return ChatGenerationChunk(message=AIMessageChunk(**fields))
+
+
+def _finish_reason(choice: dict[str, Any], message: dict[str, Any]) -> str | None:
+    """How the answer ended; servers call a refusal a stop."""
+    return "refusal" if message.get("refusal") else choice.get("finish_reason")
+
+
+def _ending(reason: str | None, reasoning_chars: int) -> dict[str, Any]:
+    return {**({"finish_reason": reason} if reason else {}), "reasoning_chars": reasoning_chars}
 
 
 def _usage(counted: dict[str, Any] | None) -> UsageMetadata | None:

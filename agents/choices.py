@@ -127,6 +127,7 @@ class Logprobs:
             "temperature": 0.0,
             "logprobs": True,
             "top_logprobs": self.top,
+            **self.endpoint.chat_options,
         }
         with translated_errors(self.endpoint.name):
             # As JSON: the client's own types would make an object of each alternative.

@@ -7,6 +7,7 @@ of a request. It sends by the `Meter`, whose pool's size is the limit on concurr
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import httpx2
 from langchain_core.messages import AIMessage
@@ -22,12 +23,17 @@ from openai import (
 
 from agents.chat import EndpointChatModel
 from agents.meter import BUDGET_SPENT, Budget, Meter
+from agents.reasoning import CHAT_OPTIONS, Thinking
 from memory.errors import BudgetSpent, EndpointError, EndpointUnavailable
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Hosts that are asked directly, whatever proxy the environment names."""
 NO_KEY = "none"
 """Sent where no key is set: local servers ask for none, the client insists on one."""
+
+SIMPLE_QUESTION = "What is 2 + 3? Answer with the number only."
+THOUGHT_TOKENS = 512
+"""Bound on the answer to it: models that think about it need some hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,8 @@ class EndpointSettings:
     timeout_s: float = 120.0
     """For one request; waiting for a free connection does not count."""
     max_retries: int = 2
+    thinking: Thinking = "none"
+    """How the model thinks, see `thinking`; "turned off" asks its chat template not to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +111,13 @@ class Endpoint:
             model=self.settings.model,
             temperature=temperature,
             max_tokens=max_tokens,
+            thinking=self.settings.thinking,
         )
+
+    @property
+    def chat_options(self) -> dict[str, Any]:
+        """What belongs into every chat completion's request; `chat_model` sends it by itself."""
+        return CHAT_OPTIONS[self.settings.thinking]
 
     async def check(self) -> None:
         """Ask for one token. Raises EndpointError if the server or the model is not there."""
@@ -116,7 +130,14 @@ class Endpoint:
 
     def impatient(self) -> "Endpoint":
         """The same endpoint, asked once and never again where it fails."""
-        return Endpoint(replace(self.settings, max_retries=0), self.meter)
+        return self._with(max_retries=0)
+
+    def with_thinking(self, thinking: Thinking) -> "Endpoint":
+        """The same endpoint, its model known to think in this way."""
+        return self._with(thinking=thinking)
+
+    def _with(self, **settings: Any) -> "Endpoint":
+        return Endpoint(replace(self.settings, **settings), self.meter)
 
 
 @asynccontextmanager
@@ -143,6 +164,35 @@ async def connect(
     )
     async with aclosing(meter):
         yield Endpoint(settings, meter)
+
+
+async def thinking(endpoint: Endpoint) -> Thinking:
+    """How the model thinks: asked one short question, and once more with thinking turned off if
+    there was reasoning, or no end.
+
+    Raises:
+        EndpointError: the first question got no answer.
+    """
+    first = await _answered(endpoint, "none")
+    thought = first.response_metadata["reasoning_chars"] > 0
+    # No end and no tag: it may think in a way that shows by its end only, or be talkative.
+    if not thought and first.response_metadata.get("finish_reason") != "length":
+        return "none"
+    try:
+        second = await _answered(endpoint, "turned off")
+    except EndpointError:  # it knows no `chat_template_kwargs`
+        return "always on" if thought else "none"
+    ended = second.response_metadata.get("finish_reason") != "length"
+    if second.text and ended and not second.response_metadata["reasoning_chars"]:
+        return "turned off"
+    return "always on" if thought else "none"
+
+
+async def _answered(endpoint: Endpoint, thinking: Thinking) -> AIMessage:
+    asked = endpoint.with_thinking(thinking)
+    with translated_errors(endpoint.name):
+        model = asked.chat_model(temperature=0.0, max_tokens=THOUGHT_TOKENS)
+        return await model.ainvoke(SIMPLE_QUESTION)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 Stage 1 of LRGD (arXiv 2504.04386). It never sees the target, only how high the target was ranked
 with its earlier demonstrations; a text that contains the target's title all the same is refused.
+So are answers that are none: nothing but reasoning, a refusal, a sentence without its end.
 """
 
 import re
@@ -11,12 +12,28 @@ from dataclasses import dataclass
 from typing import Literal
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
 
 from agents.endpoint import Usage, translated_errors, usage_of
 from agents.prompts import REGULARISATION, Attempt, PromptOrder, generation_messages, plain
+from agents.reasoning import separated
 from agents.values import Item, RankingTask
 
-Verdict = Literal["usable", "empty", "names_target"]
+Verdict = Literal["usable", "empty", "cut_off", "refused", "names_target"]
+"""empty: it says nothing. cut_off: the token budget ended it before its first sentence did.
+refused: the model or a filter refused. names_target: it holds the title of the true next item."""
+
+_LABEL = re.compile(
+    r"""\A[\s*_#>]*(?:[^\n:]{0,40}\bnote\b(?:\s(?:on|about|for)\b[^\n:]{0,40})?   # Note on Ann:
+    |(?:sure\W+)?here(?:['’]s|\sis|\sare)\b[^\n:]{0,40})\s*:[\s*_]*         # Here it is:""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_QUOTES = (('"', '"'), ("“", "”"), ("«", "»"))
+# A sentence's or a line's end; "3." at a line's beginning numbers it.
+_SENTENCE_END = re.compile(
+    r"""(?<!^\d)(?<!^\d\d)[.!?…]["'”’»)*]*(?=\s|\Z)|[。\uff01\uff1f]|(?<=[^\s:])(?=\s*\n)""",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +49,8 @@ class Draft:
 class Generator:
     """Asks a chat model for demonstrations.
 
-    `max_chars` cuts a model that does not stop. `name` says in errors which endpoint it was.
+    `max_chars` cuts a model that does not stop, at a sentence's end. `name` says in errors which
+    endpoint it was.
     """
 
     model: BaseChatModel
@@ -70,19 +88,53 @@ class Generator:
         )
         with translated_errors(self.name):
             answer = await self.model.ainvoke(messages, seed=seed)
-        text = plain(str(answer.text))[: self.max_chars]
         hidden = [*targets, *([task.target] if task.target else [])]
-        return Draft(text, judge(text, hidden), usage_of(answer))
+        return Draft(*self._read(answer, hidden), usage_of(answer))
+
+    def _read(self, answer: AIMessage, hidden: Sequence[Item]) -> tuple[str, Verdict]:
+        reason = answer.response_metadata.get("finish_reason")
+        # Again, since any chat model may be passed in, and a stream tells reasoning late.
+        note = bare(separated(str(answer.text)).text)
+        text = plain(note)[: self.max_chars]
+        if reason in ("refusal", "content_filter"):
+            return text, "refused"
+        if reason == "length" or len(note) > self.max_chars:
+            whole = plain(bare(whole_sentences(note[: self.max_chars])))
+            return (whole, judge(whole, hidden)) if whole else (text, "cut_off")
+        return text, judge(text, hidden)
+
+
+def bare(text: str) -> str:
+    """A note without the quotes around it and the label before it ("Here is a note:")."""
+    return _unquoted(_LABEL.sub("", _unquoted(text.strip()), count=1))
+
+
+def whole_sentences(text: str) -> str:
+    """A text that was cut off, up to the end of its last whole sentence; "" if it has none."""
+    ends = [end.end() for end in _SENTENCE_END.finditer(text)]
+    return text[: ends[-1]].strip() if ends else ""
 
 
 def judge(text: str, targets: Sequence[Item]) -> Verdict:
-    """Whether a demonstration can be used: it says something, and not the answer."""
+    """Whether a demonstration can be used: it says something, and not the answer.
+
+    A title of signs only ("...", a heart) is never named: texts are compared by words.
+    """
     words = _words(text)
     if not words.strip():
         return "empty"
-    if any(_words(target.title) in words for target in targets):
+    titles = [_words(target.title) for target in targets]
+    if any(title.strip() and title in words for title in titles):
         return "names_target"
     return "usable"
+
+
+def _unquoted(text: str) -> str:
+    for opening, closing in _QUOTES:
+        inside = text.removeprefix(opening).removesuffix(closing)
+        if text.startswith(opening) and opening not in inside and closing not in inside:
+            return inside.strip()
+    return text
 
 
 def _words(text: str) -> str:

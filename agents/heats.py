@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from agents.choices import Chooser, Probabilities
 from agents.endpoint import Usage
-from agents.prompts import option_names
+from agents.prompts import RankingContext, option_names
 from agents.values import Item, Ranking, ranking_from
 
 
@@ -24,10 +24,12 @@ class ChoiceRanker:
     limit: int
     """Options that one question may have, 2 or more."""
 
-    async def rank(self, state: str, candidates: Sequence[Item]) -> tuple[Ranking, Usage]:
+    async def rank(
+        self, context: RankingContext, candidates: Sequence[Item]
+    ) -> tuple[Ranking, Usage]:
         """Raises EndpointError where the server does not answer in this way."""
         names = option_names(candidates)
-        found, usage = await self._ask(state, list(names))
+        found, usage = await self._ask(context.text, list(names))
         return ranking_from({names[n]: p for n, p in found.items()}, candidates), usage
 
     async def _ask(self, state: str, names: Sequence[str]) -> tuple[Probabilities, Usage]:

@@ -20,6 +20,8 @@ from openai import DefaultAioHttpClient
 BUDGET_SPENT = "x-lrgd-budget"
 """Header of the refusal (HTTP 402) that stands in for the server once the budget is spent."""
 NAMESPACE = ("answers",)
+FREE = ("/tokenize", "/detokenize")
+"""Paths at which no model runs: kept as all answers are, but neither counted nor bounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class Meter(DefaultAioHttpClient):
     ) -> httpx2.Response:
         place = (NAMESPACE, key)
         if known := (await cache.aget([place])).get(place):
-            self.repeated += 1
+            self.repeated += not _free(request)
             headers = {"content-type": _JSON}
             return httpx2.Response(200, content=known, headers=headers, request=request)
         return await self._pay(request, options, lambda answer: cache.aset({place: (answer, None)}))
@@ -96,11 +98,11 @@ class Meter(DefaultAioHttpClient):
     async def _pay(
         self, request: httpx2.Request, options: dict[str, Any], keep: Keep | None = None
     ) -> httpx2.Response:
-        if spent := self._spent():
+        if (spent := self._spent()) and not _free(request):
             return httpx2.Response(402, headers={BUDGET_SPENT: spent}, request=request)
         response = await super().send(request, stream=True, **options)
         if response.is_success and request.method == "POST":
-            self.calls += 1
+            self.calls += not _free(request)
             # What is paid is kept, also when the run ends while it is being read.
             task = asyncio.create_task(self._receive(response, keep))
             self._kept.add(task)
@@ -109,7 +111,8 @@ class Meter(DefaultAioHttpClient):
         return response
 
     async def _receive(self, response: httpx2.Response, keep: Keep | None) -> None:
-        await self._count(response)
+        if not _free(response.request):
+            await self._count(response)
         if keep and response.headers.get("content-type", "").startswith(_JSON):
             await keep(await response.aread())
 
@@ -118,7 +121,9 @@ class Meter(DefaultAioHttpClient):
             return  # a stream of events: its usage, if any, comes last
         try:
             used = json.loads(await response.aread())["usage"]
-            self.prompt_tokens += used.get("prompt_tokens", used.get("input_tokens", 0))
+            # A reranker may count its prompts as the total only.
+            counted = used.get("input_tokens", used.get("total_tokens", 0))
+            self.prompt_tokens += used.get("prompt_tokens", counted)
             self.completion_tokens += used.get("completion_tokens", used.get("output_tokens", 0))
         except (ValueError, LookupError, TypeError, AttributeError):
             return  # no usage in it; whether it is an answer at all is for the client to say
@@ -133,6 +138,10 @@ class Meter(DefaultAioHttpClient):
 
 
 _JSON = "application/json"
+
+
+def _free(request: httpx2.Request) -> bool:
+    return request.url.path.endswith(FREE)
 
 
 def _key(request: httpx2.Request, body: bytes) -> str:

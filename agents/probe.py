@@ -7,22 +7,29 @@ not answer at all, or does not know the model, is an error.
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import httpx2
-from openai import OpenAIError
+from typing import Literal
 
 from agents.choices import Chooser, Decisions, Logprobs, SystemOne, letter_probabilities
-from agents.endpoint import Endpoint, translated_errors
-from agents.prompts import LETTERS, choice_prompt
-from agents.recommender import ranking_schema
+from agents.endpoint import Endpoint, thinking, translated_errors
+from agents.frame import ChatFrame, Tokenizer, chat_frame
+from agents.heats import ChoiceRanker
+from agents.likelihood import LikelihoodRanker, Likelihoods
+from agents.prompts import LETTERS, RankingContext, choice_prompt
+from agents.reasoning import Thinking
+from agents.recommender import ListwiseRanker, Ranker, ranking_schema
+from agents.rerank import RerankRanker
+from agents.values import Item
 from memory.errors import EndpointError
 
-RankingMode = Literal["decision", "logprobs", "listwise"]
+RankingMode = Literal["decision", "logprobs", "likelihood", "rerank", "listwise"]
 
 OPTION_COUNTS = (255, 128, 64, 52, 26, 2)
 TOP_COUNTS = (64, 52, 26, 20, 10, 5)
 PROBED = ["a red kite", "a blue boat", "an old lamp"]
+LISTWISE_TOKENS = 512
+"""Bound on a written ranking: ten long titles."""
+THINKING_TOKENS = 4_096
+"""Room for the thoughts of a model that can not be kept from thinking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,16 @@ class Abilities:
     """Of LETTERS, how many its tokenizer can tell apart and the model can answer with."""
     json_schema: bool = False
     """Whether it holds an answer to a JSON schema."""
+    rerank: bool = False
+    """Whether it scores documents over /v1/rerank."""
+    echo: bool = False
+    """Whether it tells a prompt's log-probabilities over /v1/completions."""
+    echo_tokens: Literal[0, 1] = 0
+    """Tokens that it insists on writing after such a prompt."""
+    thinking: Thinking = "none"
+    """Whether the model thinks before it answers, and whether it can be kept from it."""
+    frame: ChatFrame | None = None
+    """What stands around question and answer there; None where it has no tokenizer to ask."""
 
     @property
     def typed(self) -> int:
@@ -58,26 +75,62 @@ async def probe(endpoint: Endpoint) -> Abilities:
         EndpointError: it has no such model; EndpointUnavailable: it gives no answer.
     """
     await endpoint.check()
-    endpoint = endpoint.impatient()  # a refusal is an answer here
+    thought = await thinking(endpoint)
+    endpoint = endpoint.with_thinking(thought).impatient()  # a refusal is an answer here
     top = await _largest(TOP_COUNTS, lambda n: _gives_logprobs(endpoint, n))
+    frame = await _frame(endpoint)
+    echo_tokens = await _echo_tokens(endpoint, frame) if frame else None
     return Abilities(
         systemone=await _largest(OPTION_COUNTS, lambda n: _answers(SystemOne(endpoint), n)),
         decisions=await _largest(OPTION_COUNTS[:1], lambda n: _answers(Decisions(endpoint), n)),
         top_logprobs=top,
         letters=await _letters(endpoint) if top else 0,
         json_schema=await _holds_to_schema(endpoint),
+        rerank=await _ranks(RerankRanker(endpoint)),
+        echo=echo_tokens is not None,
+        echo_tokens=echo_tokens or 0,
+        thinking=thought,
+        frame=frame,
     )
 
 
 def choose_mode(abilities: Abilities) -> tuple[RankingMode, str]:
-    """The mode that `auto` takes, and why: the one whose questions may have the most options."""
+    """The mode that `auto` takes, and why: what was made for ranking; then the mode whose
+    questions may have the most options; then what ranks without questions."""
+    if abilities.rerank:
+        return "rerank", "it scores documents itself, by attention or as a reranker (/v1/rerank)"
     typed, lettered = abilities.typed, abilities.lettered
     if typed >= max(2, lettered):
         return "decision", f"it answers typed questions of up to {typed} options"
     if lettered >= 2:
         instead = f"{typed} in a typed question" if typed else "no typed questions"
         return "logprobs", f"one token chooses among {lettered} letters ({instead})"
+    if abilities.echo:
+        return "likelihood", "it tells how likely each title is as an answer"
     return "listwise", "it gives no probabilities: the model writes the list"
+
+
+def thinking_room(abilities: Abilities) -> int:
+    """Tokens that an answer needs beside its own."""
+    return THINKING_TOKENS if abilities.thinking == "always on" else 0
+
+
+def ranker_for(endpoint: Endpoint, mode: RankingMode, abilities: Abilities) -> Ranker:
+    """The ranker of a mode.
+
+    Raises:
+        EndpointError: the server cannot rank so.
+    """
+    if mode == "listwise":
+        # Greedy: a ranking should not change from call to call.
+        room = LISTWISE_TOKENS + thinking_room(abilities)
+        model = endpoint.chat_model(temperature=0.0, max_tokens=room)
+        return ListwiseRanker(model, endpoint.name, as_json=abilities.json_schema)
+    if mode == "rerank" and abilities.rerank:
+        return RerankRanker(endpoint)
+    if mode == "likelihood" and abilities.echo and abilities.frame:
+        return LikelihoodRanker(Likelihoods(endpoint, abilities.frame, abilities.echo_tokens))
+    return ChoiceRanker(*chooser_for(endpoint, mode, abilities))
 
 
 def chooser_for(endpoint: Endpoint, mode: RankingMode, abilities: Abilities) -> tuple[Chooser, int]:
@@ -123,22 +176,42 @@ async def _gives_logprobs(endpoint: Endpoint, top: int) -> bool:
 async def _letters(endpoint: Endpoint) -> int:
     """52, or 26 where the tokenizer does not tell small letters from capitals.
 
-    vLLM's /tokenize says so. Where a server has none, 52 is assumed: a letter that cannot be
+    The server's /tokenize says so. Where it has none, 52 is assumed: a letter that cannot be
     answered shows in the audit, as missing.
     """
     upper, lower = ([f"\n{letter}: " for letter in case] for case in (LETTERS[:26], LETTERS[26:]))
-    tokens = [await _tokenized(endpoint, "".join(lines)) for lines in (upper, lower)]
-    return 26 if tokens[0] is not None and tokens[0] == tokens[1] else len(LETTERS)
-
-
-async def _tokenized(endpoint: Endpoint, text: str) -> list[int] | None:
-    url = httpx2.URL(endpoint.settings.base_url).join("/tokenize")
-    body = {"model": endpoint.settings.model, "prompt": text, "add_special_tokens": False}
+    tokenizer = Tokenizer(endpoint)
     try:
-        answer = await endpoint.client.post(str(url), body=body, cast_to=dict[str, Any])
-        return [int(token) for token in answer["tokens"]]
-    except (OpenAIError, LookupError, TypeError, ValueError):
-        return None  # only vLLM has it
+        alike = await tokenizer.tokens("".join(upper)) == await tokenizer.tokens("".join(lower))
+    except EndpointError:
+        return len(LETTERS)
+    return 26 if alike else len(LETTERS)
+
+
+async def _frame(endpoint: Endpoint) -> ChatFrame | None:
+    try:
+        return await chat_frame(Tokenizer(endpoint))
+    except EndpointError:
+        return None
+
+
+async def _echo_tokens(endpoint: Endpoint, frame: ChatFrame) -> Literal[0, 1] | None:
+    """Tokens that it must write to echo a prompt, none if it can be; None where it does not."""
+    counts: tuple[Literal[0, 1], ...] = (0, 1)
+    for count in counts:
+        if await _ranks(LikelihoodRanker(Likelihoods(endpoint, frame, count))):
+            return count
+    return None
+
+
+async def _ranks(ranker: Ranker) -> bool:
+    """Whether the server answers what this ranker asks."""
+    candidates = [Item(title, title) for title in PROBED]
+    try:
+        await ranker.rank(RankingContext("A shopper.", "N/A"), candidates)
+    except EndpointError:
+        return False
+    return True
 
 
 async def _holds_to_schema(endpoint: Endpoint) -> bool:

@@ -1,6 +1,5 @@
 """Every prompt of the project, as functions from values to text.
 
-The pocket model is built around these very functions, so building and use cannot drift apart.
 Order of the parts: what is shared comes first, so that a server's prefix cache can serve it: the
 instruction X_T with the regularisation D_reg (all users), the history (all calls for a user), then
 the demonstrations X_D with the perturbation D_per, then the candidates (LRGD, arXiv 2504.04386,
@@ -26,6 +25,8 @@ GENERATION_INSTRUCTION = (
 GENERATION_REQUEST = "Write a new note, one sentence, without titles."
 REGULARISATION = "Rely only on what is given here."
 LETTER_REQUEST = "Answer with the letter of one option only."
+TITLE_QUESTION = "Which item does the shopper buy next? Answer with its title."
+RERANK_CLOSING = "The shopper buys next:"
 LIST_REQUEST = "Rank the items that the shopper most likely buys next, best first."
 LINES_REQUEST = "Answer with {} titles only, exactly as given, one a line, numbered from 1."
 JSON_REQUEST = 'Answer with JSON only: {{"ranking": [{} titles, exactly as given]}}.'
@@ -44,6 +45,17 @@ class Attempt:
     candidates: int
 
 
+@dataclass(frozen=True, slots=True)
+class RankingContext:
+    """All that the recommender reads before the question and the candidates."""
+
+    text: str
+    """Instruction, profile, history and demonstration. The target is not in it."""
+    content_free: str
+    """The same prompt with nothing about the shopper: no history, no profile, no demonstration.
+    What the model says here it says of anybody."""
+
+
 def plain(text: str) -> str:
     """Item text as data: whitespace folded, chat templates' control tokens made harmless."""
     return _CONTROL.sub(lambda m: f"({m[1] or m[2]})", " ".join(text.split()))
@@ -55,19 +67,20 @@ def ordinal(n: int) -> str:
     return f"{n}{suffix}"
 
 
-def ranking_state(
+def ranking_context(
     task: RankingTask,
     demonstration: str | None,
     *,
     regularisation: str = REGULARISATION,
     order: PromptOrder = "instruction_first",
-) -> str:
-    """All that the recommender reads before the question and the candidates.
-
-    `demonstration` None is the zero-shot prompt. The target is not in it.
-    """
+) -> RankingContext:
+    """What the recommender reads about a task. No demonstration is the zero-shot prompt."""
     note = f"Note on the shopper: {plain(demonstration)}" if demonstration else ""
-    return _ordered(_instruction(RANKING_INSTRUCTION, regularisation), note, task, order)
+    instruction = _instruction(RANKING_INSTRUCTION, regularisation)
+    return RankingContext(
+        text=_ordered(instruction, note, task, order),
+        content_free=f"{instruction}\n\n{_history(())}",
+    )
 
 
 def generation_messages(
@@ -124,6 +137,16 @@ def choice_prompt(state: str, names: Sequence[str]) -> str:
     return f"{state}\n\nQuestion: {RANKING_QUESTION}\n{options}\n{LETTER_REQUEST}"
 
 
+def title_prompt(state: str) -> str:
+    """The state, then a question whose answer is a title: for the likelihood of each."""
+    return f"{state}\n\n{TITLE_QUESTION}"
+
+
+def rerank_query(state: str) -> str:
+    """The state as a query whose continuation is the document looked for."""
+    return f"{state}\n\n{RERANK_CLOSING}"
+
+
 def listwise_prompt(state: str, names: Sequence[str], length: int, *, as_json: bool = False) -> str:
     """The state, then the candidates, then how to write down the best `length` of them."""
     options = "\n".join(f"- {name}" for name in names)
@@ -146,7 +169,7 @@ def _profile(task: RankingTask) -> str:
 
 
 def _history(history: Sequence[Item]) -> str:
-    titles = [f"- {plain(item.title)}" for item in history]
+    titles = [f"- {plain(item.title)}" for item in history] or ["N/A"]
     return "\n".join(["Bought so far, oldest first:", *titles])
 
 

@@ -1,8 +1,10 @@
 """Recommender: ranks the candidates of a task. Stage 2 of LRGD (arXiv 2504.04386).
 
-Three modes behind one interface, `Ranker`. `decision` and `logprobs` read a probability for each
-candidate (`agents.heats`, `agents.choices`); `listwise` has the model write the list, as in the
-paper, and parses it. All return a permutation of the candidates, whatever the model did.
+Five modes behind one interface, `Ranker`. `decision` and `logprobs` read a probability for each
+candidate (`agents.heats`, `agents.choices`); `likelihood` scores each title as the answer
+(`agents.likelihood`); `rerank` has the server score them (`agents.rerank`); `listwise` has the
+model write the list, as in the paper, and parses it. All return a permutation of the candidates,
+whatever the model did.
 """
 
 import asyncio
@@ -16,14 +18,17 @@ from langchain_core.language_models import BaseChatModel
 
 from agents.endpoint import Usage, translated_errors, usage_of
 from agents.listwise import parse_list
-from agents.prompts import listwise_prompt, option_names
+from agents.prompts import RankingContext, listwise_prompt, option_names
+from agents.reasoning import separated
 from agents.values import Item, Ranking, total
 
 
 class Ranker(Protocol):
-    """Ranks candidates, given the text that the model reads before them."""
+    """Ranks candidates, given what the model reads before them."""
 
-    async def rank(self, state: str, candidates: Sequence[Item]) -> tuple[Ranking, Usage]: ...
+    async def rank(
+        self, context: RankingContext, candidates: Sequence[Item]
+    ) -> tuple[Ranking, Usage]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +42,20 @@ class ListwiseRanker:
     as_json: bool = False
     """Whether to hold the answer to a JSON schema: only for servers that constrain it."""
 
-    async def rank(self, state: str, candidates: Sequence[Item]) -> tuple[Ranking, Usage]:
+    async def rank(
+        self, context: RankingContext, candidates: Sequence[Item]
+    ) -> tuple[Ranking, Usage]:
         names, length = list(option_names(candidates)), min(self.length, len(candidates))
-        prompt = listwise_prompt(state, names, length, as_json=self.as_json)
+        prompt = listwise_prompt(context.text, names, length, as_json=self.as_json)
         options: dict[str, Any] = {}
         if self.as_json:
             options["response_format"] = ranking_schema(names, length)
         with translated_errors(self.name):
             answer = await self.model.ainvoke([{"role": "user", "content": prompt}], **options)
         truncated = answer.response_metadata.get("finish_reason") == "length"
-        ranking = parse_list(str(answer.text), candidates, asked=length, truncated=truncated)
+        # Any LangChain model may be given: ours has taken its thoughts out already.
+        text = separated(str(answer.text)).text
+        ranking = parse_list(text, candidates, asked=length, truncated=truncated)
         return ranking, usage_of(answer)
 
 
@@ -62,13 +71,15 @@ class ShuffledRanker:
     shuffles: int
     """Orders in all, 1 or more."""
 
-    async def rank(self, state: str, candidates: Sequence[Item]) -> tuple[Ranking, Usage]:
+    async def rank(
+        self, context: RankingContext, candidates: Sequence[Item]
+    ) -> tuple[Ranking, Usage]:
         orders = [list(candidates)]
         for n in range(1, self.shuffles):
             order = list(candidates)
             random.Random(n).shuffle(order)
             orders.append(order)
-        answers = await asyncio.gather(*(self.ranker.rank(state, order) for order in orders))
+        answers = await asyncio.gather(*(self.ranker.rank(context, order) for order in orders))
         usage = sum((used for _, used in answers), Usage())
         return averaged([ranking for ranking, _ in answers], candidates), usage
 

@@ -5,6 +5,7 @@ All are frozen: a node makes a new value, it never changes one that it was given
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from math import inf
 from operator import attrgetter
 from typing import Any
 
@@ -126,10 +127,17 @@ class Ranking:
 
 
 def ranking_from(probabilities: Mapping[str, float], candidates: Sequence[Item]) -> Ranking:
-    """Candidates by falling probability; equal ones keep the candidate order, and candidates
-    without a probability follow in it."""
+    """Candidates by falling probability, see `ranking_by`."""
+    return ranking_by(probabilities, candidates, probabilities)
+
+
+def ranking_by(
+    scores: Mapping[str, float], candidates: Sequence[Item], probabilities: Mapping[str, float]
+) -> Ranking:
+    """Candidates by falling score, any finite number; equal ones keep the candidate order, and
+    candidates without a score follow in it."""
     ids = [c.id for c in candidates]
-    order = sorted(ids, key=lambda item_id: -probabilities.get(item_id, -1.0))
-    named = sum(item_id in probabilities for item_id in ids)
+    order = sorted(ids, key=lambda item_id: -scores.get(item_id, -inf))
+    named = sum(item_id in scores for item_id in ids)
     audit = RankingAudit(named=named, missing=len(ids) - named)
     return Ranking(tuple(order), audit, probabilities)

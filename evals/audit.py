@@ -1,11 +1,16 @@
-"""How well a model kept to the lists that it was asked for, as rates over many rankings."""
+"""How well a model kept to what it was asked for: lists as rates over many rankings,
+demonstrations as counts of those that could not be used."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import get_args
 
+from agents.generator import Verdict
 from agents.values import RankingAudit
 from evals.metrics import ndcg_at
+from graphs.state import Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +61,9 @@ def rates(
         position_sd=fmean(moved) if moved else None,
         strict_ndcg_at_10=fmean(strict) if strict else None,
     )
+
+
+def rejections(trials: Sequence[Trial]) -> dict[Verdict, int]:
+    """How many demonstrations could not be used, by the reason; every reason is there."""
+    found = Counter(trial.verdict for trial in trials)
+    return {reason: found[reason] for reason in get_args(Verdict) if reason != "usable"}

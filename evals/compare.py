@@ -12,7 +12,7 @@ from evals.agreement import TESTED
 from evals.journal import RunFolder, RunHeader, Score
 from evals.methods import METHODS
 from evals.metrics import METRICS
-from evals.statistics import Interval, holm, p_text, paired_difference, signed_rank_p
+from evals.statistics import Interval, holm, p_text, paired_difference, sign_flip_p
 from evals.tables import Table, interval_text
 from memory.errors import InputError
 
@@ -28,7 +28,7 @@ class Compared:
     difference: Interval
     """B minus A, paired by user."""
     p: float
-    """Wilcoxon's signed rank, Holm-adjusted over the methods."""
+    """Sign-flip permutation test, Holm-adjusted over the methods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def compare_runs(a: Path, b: Path) -> Comparison:
     if len(users) < 2:
         raise InputError(f"{a} and {b} have no two scored users in common: `lrgd evaluate` both")
     of_a, of_b = ({m: np.array([s[m][u] for u in users]) for m in methods} for s in found)
-    p_values = holm({m: signed_rank_p(of_b[m], of_a[m]) for m in methods})
+    p_values = holm({m: sign_flip_p(of_b[m], of_a[m]) for m in methods})
     rows = tuple(_compared(m, of_a[m], of_b[m], p_values[m]) for m in methods)
     return Comparison(_differing(*headers), len(users), rows)
 

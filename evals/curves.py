@@ -49,7 +49,7 @@ def trials_of(records: Sequence[UserRecord]) -> list[Trial]:
 
 
 def rejected(records: Sequence[UserRecord]) -> int:
-    """Demonstrations that could not be used: empty, or naming the target."""
+    """Demonstrations that could not be used, for whatever reason."""
     return sum(t.verdict != "usable" for t in trials_of(records))
 
 

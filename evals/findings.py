@@ -12,7 +12,7 @@ from evals.agreement import (
     demonstration_sets,
 )
 from evals.arms import Arm, Evaluation
-from evals.audit import rates
+from evals.audit import rates, rejections
 from evals.bundle import Bundle
 from evals.curves import RoundMeans, judgements, rejected, round_means, trials_of
 from evals.journal import RunHeader, Score, UserRecord
@@ -120,6 +120,7 @@ def numbers(found: Findings) -> dict[str, Any]:
             "seconds_a_user": sum(r.seconds for r in records) / len(records),
             "audit": asdict(rates([t.audit for t in trials_of(records) if t.audit])),
             "rejected_demonstrations": rejected(records),
+            "rejections": rejections(trials_of(records)),
             "collapses": sum(j.collapsed for j in judged),
             "perturbations": sum(j.source is not None for j in judged),
         },

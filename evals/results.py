@@ -12,7 +12,7 @@ from evals.arms import Arm
 from evals.audit import AuditRates, rates
 from evals.journal import Score
 from evals.metrics import METRICS
-from evals.statistics import Interval, holm, paired_difference, signed_rank_p
+from evals.statistics import Interval, holm, paired_difference, sign_flip_p
 from memory.errors import InputError
 
 
@@ -31,7 +31,7 @@ class MethodResult:
     differences: dict[str, Interval]
     """Metric -> difference to the reference, paired by user; empty for the reference itself."""
     p_values: dict[str, float]
-    """Metric -> Wilcoxon's signed-rank p against the reference, Holm-adjusted over the methods;
+    """Metric -> p of the sign-flip test against the reference, Holm-adjusted over the methods;
     empty for the reference itself."""
     test: Usage
     """Of the test rankings, all seeds."""
@@ -105,7 +105,7 @@ def results(found: Mapping[str, Scored], reference: str) -> list[MethodResult]:
     against = found[reference].values
     others = {name: scored.values for name, scored in found.items() if name != reference}
     adjusted = {
-        metric: holm({m: signed_rank_p(v[metric], against[metric]) for m, v in others.items()})
+        metric: holm({m: sign_flip_p(v[metric], against[metric]) for m, v in others.items()})
         for metric in METRICS
     }
     rows = []

@@ -27,13 +27,16 @@ class Table:
         """Write `NAME.md` and `NAME.tex` (booktabs)."""
         kinds = {"md": "github", "tex": "latex_booktabs"}
         files = [folder / f"{self.name}.{ending}" for ending in kinds]
-        align = ("left", *("right" for _ in self.head[1:]))
         for file, form in zip(files, kinds.values(), strict=True):
-            text = tabulate(
-                self.rows, self.head, tablefmt=form, disable_numparse=True, colalign=align
-            )
-            file.write_text(text + "\n", "utf-8")
+            file.write_text(self._as(form) + "\n", "utf-8")
         return files
+
+    def markdown(self) -> str:
+        return self._as("github")
+
+    def _as(self, form: str) -> str:
+        align = ("left", *("right" for _ in self.head[1:]))
+        return tabulate(self.rows, self.head, tablefmt=form, disable_numparse=True, colalign=align)
 
 
 def quality_table(

@@ -10,6 +10,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from math import inf
 from statistics import fmean
 from typing import Any
 
@@ -22,12 +23,11 @@ from agents.endpoint import Usage
 from agents.evaluator import effect
 from agents.generator import Generator
 from agents.guard import CollapseGuard, Judgement
-from agents.prompts import ranking_state
 from agents.recommender import Ranker
 from agents.values import RankingTask
 from graphs.path import RETRY, PathNodes, call_seed
 from graphs.settings import LoopSettings
-from graphs.state import LoopState, PathState, StopReason, as_task
+from graphs.state import LoopState, PathState, StopReason, Trial, as_task
 from memory import Demonstration, DemonstrationMemory
 
 
@@ -44,7 +44,7 @@ def build_graph(
 
     Args:
         model: writes demonstrations.
-        ranker: ranks candidates; `ChoiceRanker` or `ListwiseRanker`.
+        ranker: ranks candidates, see `agents.probe.ranker_for`.
         memory: keeps effective demonstrations, and embeds texts for the guard.
         settings: paths, rounds, guard and prompts.
         checkpointer: makes a run resumable by its `thread_id`; None for none.
@@ -122,8 +122,9 @@ class LoopNodes:
     async def choose(self, state: LoopState) -> dict[str, Any]:
         """The best demonstration, marked as chosen; the effective ones go to memory.
 
-        Highest Effect_D; ties go to the one that holds up over shuffled candidates, then to the
-        later one.
+        Highest Effect_D, or under `judge="probability"` the likeliest ground truth; ties are
+        settled by the other of the two, then go to the one that holds up over shuffled candidates,
+        then to the later one.
         """
         update, effective = await self.choice(state)
         await self.memory.remember(*effective)
@@ -131,11 +132,8 @@ class LoopNodes:
 
     async def choice(self, state: LoopState) -> tuple[dict[str, Any], list[Demonstration]]:
         """What `choose` writes to the state, and what it puts into memory."""
-        found = [d for p in state["paths"].values() for d in p.demonstrations]
-        best = max((d.effect for d in found), default=0.0)
-        tied = {d.text: d for d in sorted(found, key=_when) if d.effect == best}
-        tasks = tasks_of(state)
-        scored = [(await self._robustness(d, tasks, len(tied)), d) for d in tied.values()]
+        tied, tasks = self._best(state), tasks_of(state)
+        scored = [(await self._robustness(d, tasks, len(tied)), d) for d in tied]
         usage = sum((u for (_, u), _ in scored), Usage())
         chosen = max(scored, key=lambda s: (s[0][0], _when(s[1])))[1] if scored else None
         chosen = replace(chosen, chosen=True) if chosen else None
@@ -144,6 +142,18 @@ class LoopNodes:
         kept = effective | ({chosen.id: chosen} if chosen else {})
         update = {"chosen": chosen, "usage": usage, "stopped_by": self._stop(state)}
         return update, list(kept.values())
+
+    def _best(self, state: LoopState) -> list[Demonstration]:
+        """The best demonstrations by what is known of them, each text once, its latest."""
+        trials = [t for p in state["paths"].values() for t in p.trials if t.verdict == "usable"]
+        best = max(map(self._worth, trials), default=None)
+        tied = [t.demonstration for t in trials if self._worth(t) == best]
+        return list({d.text: d for d in sorted(tied, key=_when)}.values())
+
+    def _worth(self, trial: Trial) -> tuple[float, float]:
+        worth = trial.demonstration.effect
+        probable = -inf if trial.log_probability is None else trial.log_probability
+        return (worth, probable) if self.settings.judge == "rank" else (probable, worth)
 
     def _judge(
         self, path: PathState, paths: dict[int, PathState], round_: int, task: RankingTask
@@ -187,10 +197,8 @@ class LoopNodes:
     ) -> tuple[float, Usage]:
         s, candidates = self.settings, list(task.candidates)
         random.Random(call_seed(s.seed, task.user_id, shuffle)).shuffle(candidates)
-        prompt = ranking_state(
-            task, demonstration.text, regularisation=s.regularisation, order=s.prompt_order
-        )
-        ranking, used = await self.ranker.rank(prompt, candidates)
+        context = s.ranking_context(task, demonstration.text)
+        ranking, used = await self.ranker.rank(context, candidates)
         return effect(ranking.rank_of(str(task.target_id))), used
 
 

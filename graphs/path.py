@@ -14,9 +14,9 @@ from typing import Any, Literal, TypedDict
 from langgraph.types import Command, RetryPolicy, Send
 
 from agents.endpoint import Usage
-from agents.evaluator import effect, rank_from
+from agents.evaluator import effect, log_probability, rank_from
 from agents.generator import Generator
-from agents.prompts import Attempt, ranking_state
+from agents.prompts import Attempt
 from agents.recommender import Ranker
 from agents.values import Ranking, RankingTask, total
 from graphs.settings import LoopSettings
@@ -99,9 +99,8 @@ class PathNodes:
         return {"rankings": [ranking for ranking, _ in answers], "usage": usage}
 
     async def _rank(self, task: RankingTask, text: str) -> tuple[Ranking, Usage]:
-        s = self.settings
-        prompt = ranking_state(task, text, regularisation=s.regularisation, order=s.prompt_order)
-        return await self.ranker.rank(prompt, task.candidates)
+        context = self.settings.ranking_context(task, text)
+        return await self.ranker.rank(context, task.candidates)
 
     def evaluate(self, state: PathTurn) -> dict[str, Any]:
         """Score the demonstration."""
@@ -127,7 +126,8 @@ class PathNodes:
         if not rankings:
             return Trial(demonstration, draft.verdict)
         audit = total([r.audit for r in rankings])
-        return Trial(demonstration, draft.verdict, rank_from(worth), audit)
+        probable = mean_log_probability(rankings, tasks)
+        return Trial(demonstration, draft.verdict, rank_from(worth), audit, probable)
 
 
 def handed(node: str, turn: PathTurn, found: dict[str, Any]) -> Command[Any]:
@@ -140,6 +140,14 @@ def mean_effect(rankings: Sequence[Ranking], tasks: Sequence[RankingTask]) -> fl
     """Mean Effect_D of rankings of these tasks; 0 where there is none."""
     pairs = zip(rankings, tasks, strict=False)
     return fmean([effect(r.rank_of(str(t.target_id))) for r, t in pairs] or [0.0])
+
+
+def mean_log_probability(rankings: Sequence[Ranking], tasks: Sequence[RankingTask]) -> float | None:
+    """Mean log-probability of the ground truth; None where a ranking has no probabilities."""
+    pairs = zip(rankings, tasks, strict=True)
+    found = [log_probability(r, str(t.target_id)) for r, t in pairs]
+    known = [value for value in found if value is not None]
+    return fmean(known) if known and len(known) == len(found) else None
 
 
 def call_seed(*parts: object) -> int:

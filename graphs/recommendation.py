@@ -10,7 +10,6 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 
 from agents.endpoint import Usage
-from agents.prompts import ranking_state
 from agents.recommender import Ranker
 from agents.values import Ranking, RankingTask
 from graphs.path import RETRY
@@ -79,11 +78,6 @@ class _Nodes:
     async def recommend(self, state: RecommendationState) -> dict[str, Any]:
         """Rank the candidates with what was recalled in the prompt."""
         text = " ".join(d.text for d in state["demonstrations"])
-        prompt = ranking_state(
-            state["task"],
-            text or None,
-            regularisation=self.settings.regularisation,
-            order=self.settings.prompt_order,
-        )
-        ranking, usage = await self.ranker.rank(prompt, state["task"].candidates)
+        context = self.settings.ranking_context(state["task"], text)
+        ranking, usage = await self.ranker.rank(context, state["task"].candidates)
         return {"ranking": ranking, "usage": usage}

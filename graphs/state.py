@@ -26,6 +26,9 @@ class Trial:
     rank: int | None = None
     """Of the ground truth; over several tasks, the rank that has their mean Effect_D."""
     audit: RankingAudit | None = None
+    log_probability: float | None = None
+    """Natural logarithm of the ground truth's probability, mean over the tasks; None where the
+    ranker gives none."""
 
 
 @dataclass(frozen=True, slots=True)

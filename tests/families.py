@@ -20,7 +20,7 @@ from transformers import (
     Qwen3Config,
 )
 
-from agents.prompts import choice_prompt, generation_messages, listwise_prompt, ranking_state
+from agents.prompts import choice_prompt, generation_messages, listwise_prompt, ranking_context
 from tests.scripted import task
 
 _LLAMA = (
@@ -82,7 +82,7 @@ def make(family: str, folder: Path) -> Path:
 
 def _tokenizer(template: str) -> PreTrainedTokenizerFast:
     """Byte-level BPE, trained on this project's prompts."""
-    state = ranking_state(task(), "likes boats")
+    state = ranking_context(task(), "likes boats").text
     titles = [c.title for c in task().candidates]
     texts = [state, choice_prompt(state, titles), listwise_prompt(state, titles, 4)]
     texts += [m["content"] for m in generation_messages(task())]

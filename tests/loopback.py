@@ -1,10 +1,11 @@
-"""A real HTTP server on loopback that speaks the two endpoints, and misbehaves on demand."""
+"""A real HTTP server on loopback that speaks a model's endpoints, and misbehaves on demand."""
 
 import hashlib
 import json
 import re
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import log
@@ -28,6 +29,13 @@ class Sensible:
     """Whether it holds its answers to a JSON schema."""
     uncased: bool | None = None
     """Whether its tokenizer folds case; None: it does not tell, having no /tokenize."""
+    template: bool = True
+    """Whether its model has a chat template: ChatML."""
+    echo_tokens: int | None = None
+    """Tokens that it writes at least after a prompt whose log-probabilities it tells; None: it
+    tells none."""
+    reranks: bool = False
+    """Whether it speaks /v1/rerank."""
 
     def __call__(self, path: str, body: dict[str, Any]) -> Answer:
         digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()
@@ -35,9 +43,14 @@ class Sensible:
             return self._typed(body, digest)
         if path.endswith("/decisions") and self.decisions:
             return 200, _decision(body, digest), {}
-        if path.endswith("/tokenize") and self.uncased is not None:
-            text = body["prompt"].lower() if self.uncased else body["prompt"]
-            return 200, {"tokens": list(map(ord, text))}, {}
+        if path == "/tokenize" and self.uncased is not None:
+            return self._tokenized(body)
+        if path == "/detokenize" and self.uncased is not None:
+            return 200, {"prompt": "".join(map(chr, body["tokens"]))}, {}
+        if path.endswith("/completions") and "messages" not in body:
+            return self._echoed(body)
+        if path.endswith("/rerank") and self.reranks:
+            return 200, reranked(_drawn(digest, body["documents"]).values()), {}
         if path.endswith("/chat/completions"):
             return self._chat(body, digest)
         return 404, {"error": {"message": f"no {path} here"}}, {}
@@ -48,6 +61,17 @@ class Sensible:
             return 400, {"error": {"message": f"at most {self.options} options"}}, {}
         answers = {n: {"probabilities": _drawn(digest, q["criteria"])} for n, q in questions}
         return 200, {"answers": answers, "usage": {"input_tokens": 7}}, {}
+
+    def _tokenized(self, body: dict[str, Any]) -> Answer:
+        if "messages" in body and not self.template:
+            return 400, {"error": {"message": "no chat template"}}, {}
+        text = chatml(body["messages"]) if "messages" in body else body["prompt"]
+        return 200, {"tokens": list(map(ord, text.lower() if self.uncased else text))}, {}
+
+    def _echoed(self, body: dict[str, Any]) -> Answer:
+        if self.echo_tokens is None or body["max_tokens"] < self.echo_tokens:
+            return 400, {"error": {"message": "no log-probabilities of prompts"}}, {}
+        return 200, echoed(body, _hashed_logprob), {}
 
     def _chat(self, body: dict[str, Any], digest: bytes) -> Answer:
         if body.get("logprobs"):
@@ -70,6 +94,36 @@ sensible = Sensible()
 def _sentence(digest: bytes) -> str:
     words = ["rivers", "kites", "lamps", "boats", "stones", "trains", "clouds", "bridges"]
     return "likes " + " and ".join(words[b % len(words)] for b in digest[:3])
+
+
+def chatml(messages: Iterable[dict[str, str]]) -> str:
+    """A chat as SmolLM2's and Qwen's template renders it, without a system prompt."""
+    return "".join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in messages)
+
+
+def echoed(body: dict[str, Any], logprob: Callable[[list[int], int], float]) -> dict[str, Any]:
+    """Prompts of /v1/completions with their log-probabilities, by a function of what stands before
+    a token and the token; and where it must write, a token of log-probability -9 after each."""
+    choices = []
+    for index, prompt in enumerate(body["prompt"]):
+        told = [None, *(logprob(prompt[:n], prompt[n]) for n in range(1, len(prompt)))]
+        told += [-9.0] * body["max_tokens"]
+        logprobs = {"token_logprobs": told, "tokens": [chr(t) for t in prompt]}
+        choices.append({"index": index, "text": "", "logprobs": logprobs})
+    tokens = sum(map(len, body["prompt"]))
+    # The order of the choices is the server's own.
+    return {"choices": choices[::-1], "usage": {"prompt_tokens": tokens, "completion_tokens": 0}}
+
+
+def reranked(scores: Iterable[float]) -> dict[str, Any]:
+    """An answer of /v1/rerank: documents with their scores, best first."""
+    results = [{"index": n, "relevance_score": score} for n, score in enumerate(scores)]
+    results.sort(key=lambda result: -result["relevance_score"])
+    return {"id": "r", "model": "m", "results": results, "usage": {"total_tokens": 9}}
+
+
+def _hashed_logprob(before: list[int], token: int) -> float:
+    return -1.0 - hashlib.sha256(repr((before, token)).encode()).digest()[0] / 256
 
 
 def _decision(body: dict[str, Any], digest: bytes) -> dict[str, Any]:
@@ -160,8 +214,9 @@ class LoopbackModel:
                 for name, value in {"Content-Length": str(len(content)), **headers}.items():
                     self.send_header(name, value)
                 self.send_header("Content-Type", "application/json")
-                self.end_headers()
-                self.wfile.write(content)
+                with suppress(BrokenPipeError, ConnectionResetError):  # nobody waits any more
+                    self.end_headers()
+                    self.wfile.write(content)
 
             def stream(self, answer: dict[str, Any]) -> None:
                 self.send_response(200)
@@ -181,7 +236,8 @@ class LoopbackModel:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        # A short poll: closing waits for it.
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
         return self
 

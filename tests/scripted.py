@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from agents.endpoint import Usage
+from agents.prompts import RankingContext
 from agents.values import Item, Ranking, RankingTask, ranking_from
+
+CONTEXT = RankingContext("STATE", "NOTHING")
 
 
 class ScriptedChat(BaseChatModel):
@@ -56,9 +59,11 @@ class WordRanker:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def rank(self, state: str, candidates: Sequence[Item]) -> tuple[Ranking, Usage]:
-        self.asked.append(state)
-        note = next((x for x in state.splitlines() if x.startswith("Note on")), "")
+    async def rank(
+        self, context: RankingContext, candidates: Sequence[Item]
+    ) -> tuple[Ranking, Usage]:
+        self.asked.append(context.text)
+        note = next((x for x in context.text.splitlines() if x.startswith("Note on")), "")
         words = set(re.findall(r"\w+", note.lower()))
         scores = {c.id: 1.0 + len(words & set(c.title.lower().split())) for c in candidates}
         total = sum(scores.values())

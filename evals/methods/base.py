@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from agents.endpoint import Usage
-from agents.prompts import ranking_state
 from agents.recommender import Ranker
 from agents.values import Ranking, RankingTask
 from evals.journal import UserRecord
@@ -58,10 +57,6 @@ async def with_demonstration(
     tools: Tools, task: RankingTask, demonstration: Demonstration | None
 ) -> Result:
     """The model's ranking, with a demonstration in its prompt or with none."""
-    state = ranking_state(
-        task,
-        demonstration.text if demonstration else None,
-        regularisation=tools.settings.regularisation,
-        order=tools.settings.prompt_order,
-    )
-    return await tools.ranker.rank(state, task.candidates)
+    text = demonstration.text if demonstration else None
+    context = tools.settings.ranking_context(task, text)
+    return await tools.ranker.rank(context, task.candidates)

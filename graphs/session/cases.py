@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.endpoint import Usage
-from agents.prompts import PromptOrder, ranking_state
+from agents.prompts import PromptOrder, ranking_context
 from agents.recommender import Ranker, ShuffledRanker
 from agents.values import Ranking, RankingTask
 from graphs.session.state import SessionState, settings_of
@@ -61,13 +61,13 @@ def case_of(state: SessionState) -> RegressionCase:
 
 async def replay(case: RegressionCase, ranker: Ranker) -> tuple[Ranking, Usage]:
     """Rank the case's candidates as it says."""
-    prompt = ranking_state(
+    context = ranking_context(
         case.task,
-        case.demonstration or None,
+        case.demonstration,
         regularisation=case.regularisation,
         order=case.prompt_order,
     )
     if case.shuffles > 1:
         inner = ranker.ranker if isinstance(ranker, ShuffledRanker) else ranker
         ranker = ShuffledRanker(inner, case.shuffles)
-    return await ranker.rank(prompt, case.task.candidates)
+    return await ranker.rank(context, case.task.candidates)

@@ -56,8 +56,9 @@ async def perturbed(
     turn = replace(turn, path=replace(turn.path, perturbation=injected))
     written = await tools.path_nodes(state).generate(turn_state(state, turn))
     draft = written["draft"]
-    if draft.verdict == "empty":
-        raise InputError("the model wrote nothing: try again, or another path")
+    if draft.verdict in ("empty", "cut_off", "refused"):
+        said = draft.verdict.replace("_", " ")
+        raise InputError(f"the model wrote nothing usable ({said}): try again, or another path")
     hand, used = await tools.rank(state, draft.text, "perturbation", on)
     return replace(hand, perturbed_by=injected.id), used + written["usage"], on
 

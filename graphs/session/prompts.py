@@ -4,19 +4,26 @@ from collections.abc import Sequence
 from typing import Literal
 
 from agents.heats import ChoiceRanker, heats_of
+from agents.likelihood import LikelihoodRanker
 from agents.prompts import (
     GENERATION_INSTRUCTION,
     GENERATION_REQUEST,
     LETTERS,
     RANKING_INSTRUCTION,
     RANKING_QUESTION,
+    RERANK_CLOSING,
+    TITLE_QUESTION,
+    RankingContext,
     choice_prompt,
     generation_messages,
     listwise_prompt,
     option_names,
-    ranking_state,
+    plain,
+    rerank_query,
+    title_prompt,
 )
 from agents.recommender import ListwiseRanker, Ranker, ShuffledRanker
+from agents.rerank import RerankRanker
 from agents.values import Item
 from graphs.session.ranking import CountTokens, Tools
 from graphs.session.state import SessionState, Turn, settings_of, turn_of, turn_state
@@ -37,10 +44,12 @@ _BEGINNINGS = {
     "A note from another": "demonstrations",
     "Question:": "question and candidates",
     "Items:": "candidates",
+    TITLE_QUESTION: "question",
+    RERANK_CLOSING: "closing words",
     GENERATION_REQUEST: "request",
 }
-"""What a paragraph begins with -> what it is. Titles cannot begin one: their whitespace is folded,
-and they stand behind dashes or letters."""
+"""What a paragraph, or a line behind a chat template's header, begins with -> what it is. Titles
+cannot begin one: their whitespace is folded, and they stand behind dashes or letters."""
 
 
 def prompt_view(tools: Tools, state: SessionState, call: Call, path: int | None) -> PromptView:
@@ -63,23 +72,38 @@ def prompt_view(tools: Tools, state: SessionState, call: Call, path: int | None)
     )
 
 
-def ranking_messages(ranker: Ranker, state: str, candidates: Sequence[Item]) -> Messages:
-    """What a ranker asks, one message a question: the heats of a first round, not the final."""
+def ranking_messages(
+    ranker: Ranker, context: RankingContext, candidates: Sequence[Item]
+) -> Messages:
+    """What a ranker asks, one message a question.
+
+    Of heats those of a first round, not the final. Of likelihoods each title as the answer, in
+    the model's chat template. Of a reranker its query, then the documents.
+    """
     if isinstance(ranker, ShuffledRanker):
-        return ranking_messages(ranker.ranker, state, candidates)
+        return ranking_messages(ranker.ranker, context, candidates)
     names = list(option_names(candidates))
     if isinstance(ranker, ListwiseRanker):
         length = min(ranker.length, len(names))
-        return [("user", listwise_prompt(state, names, length, as_json=ranker.as_json))]
+        return [("user", listwise_prompt(context.text, names, length, as_json=ranker.as_json))]
+    if isinstance(ranker, LikelihoodRanker):
+        frame, prompt = ranker.likelihoods.frame, title_prompt(context.text)
+        answers = [frame.answer(plain(item.title)) for item in candidates]
+        return [("text", f"{frame.prompt(prompt)}{answer}") for answer in answers]
+    if isinstance(ranker, RerankRanker):
+        return [("query", f"{rerank_query(context.text)}\n\nItems:\n{_listed(names)}")]
     limit = ranker.limit if isinstance(ranker, ChoiceRanker) else len(names)
-    return [("user", _question(state, heat)) for heat in heats_of(names, limit)]
+    return [("user", _question(context.text, heat)) for heat in heats_of(names, limit)]
 
 
 def _question(state: str, names: Sequence[str]) -> str:
     if len(names) <= len(LETTERS):
         return choice_prompt(state, names)
-    options = "\n".join(f"- {name}" for name in names)
-    return f"{state}\n\nQuestion: {RANKING_QUESTION}\n{options}"
+    return f"{state}\n\nQuestion: {RANKING_QUESTION}\n{_listed(names)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return "\n".join(f"- {name}" for name in names)
 
 
 def _messages(tools: Tools, state: SessionState, call: Call, path: int | None) -> Messages:
@@ -116,11 +140,9 @@ def _generation(tools: Tools, state: SessionState, turn: Turn) -> Messages:
 
 
 def _ranking(tools: Tools, state: SessionState, text: str) -> Messages:
-    s, task = settings_of(state), state["task"]
-    prompt = ranking_state(
-        task, text or None, regularisation=s.regularisation, order=s.prompt_order
-    )
-    return ranking_messages(tools.ranker_of(state["choices"]), prompt, task.candidates)
+    task = state["task"]
+    context = settings_of(state).ranking_context(task, text)
+    return ranking_messages(tools.ranker_of(state["choices"]), context, task.candidates)
 
 
 def _before(
@@ -145,7 +167,8 @@ def _before(
 def _parts(text: str, count: CountTokens | None) -> list[PromptPart]:
     found: list[PromptPart] = []
     for paragraph in text.split("\n\n"):
-        name = next((n for start, n in _BEGINNINGS.items() if paragraph.startswith(start)), "text")
+        lines = f"\n{paragraph}"
+        name = next((n for start, n in _BEGINNINGS.items() if f"\n{start}" in lines), "text")
         found.append(PromptPart(name, paragraph, count(paragraph) if count else None))
     return found
 

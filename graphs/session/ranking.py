@@ -11,7 +11,6 @@ from agents.endpoint import Usage
 from agents.evaluator import effect
 from agents.generator import Generator, judge
 from agents.probe import RankingMode
-from agents.prompts import ranking_state
 from agents.recommender import Ranker, ShuffledRanker
 from agents.values import Item, Ranking, RankingTask
 from graphs.optimization import LoopNodes, tasks_of
@@ -83,11 +82,8 @@ class Tools:
         self, state: SessionState, task: RankingTask, text: str
     ) -> tuple[Ranking, Usage]:
         """Rank one task with a text; an empty one is the zero-shot prompt."""
-        s = settings_of(state)
-        prompt = ranking_state(
-            task, text or None, regularisation=s.regularisation, order=s.prompt_order
-        )
-        return await self.ranker_of(state["choices"]).rank(prompt, task.candidates)
+        context = settings_of(state).ranking_context(task, text)
+        return await self.ranker_of(state["choices"]).rank(context, task.candidates)
 
     async def in_hand(self, state: SessionState) -> tuple[Ranked, Usage]:
         """What was ranked last; before anything was, the ranking without a demonstration."""

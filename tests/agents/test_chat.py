@@ -50,7 +50,7 @@ async def test_a_streamed_answer_says_the_same_word_by_word() -> None:
     assert len([part for part in parts if part.text]) == len(whole.text.split()) > 1
     assert streamed.text == whole.text
     assert streamed.usage_metadata == whole.usage_metadata
-    assert streamed.response_metadata == {"finish_reason": "stop"}
+    assert streamed.response_metadata == {"finish_reason": "stop", "reasoning_chars": 0}
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,73 @@ async def test_an_answer_without_text_or_count_is_an_answer(counted: Any) -> Non
             said = await endpoint.chat_model(temperature=0.0, max_tokens=9).ainvoke("What now?")
     prompt_tokens = 5 if counted else 0
     assert (said.text, usage_of(said)) == ("", Usage(1, prompt_tokens))
+    assert said.response_metadata["finish_reason"] == "refusal"
+
+
+def thought(path: str, body: dict[str, Any]) -> Answer:
+    return 200, completion("<think>\nA red kite?\n</think>\n\nLikes old boats."), {}
+
+
+async def test_reasoning_is_counted_and_never_part_of_the_answer_streamed_or_not() -> None:
+    with LoopbackModel(thought) as server:
+        async with connect(EndpointSettings(server.url, "m")) as endpoint:
+            model = endpoint.chat_model(temperature=0.0, max_tokens=9)
+            whole = await model.ainvoke("What now?")
+            parts = [part.text async for part in model.astream("What now?")]
+    assert whole.text == "Likes old boats."
+    assert whole.response_metadata["reasoning_chars"] == len("A red kite?")
+    assert [part for part in parts if part] == ["Likes ", "old ", "boats."]
+
+
+async def test_reasoning_beside_the_content_is_counted_streamed_or_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answer = completion("Likes boats.")
+    answer["choices"][0]["message"]["reasoning_content"] = "A red kite?"
+    deltas = [{"reasoning_content": "A red "}, {"reasoning_content": "kite?"}]
+    deltas += [{"content": "Likes "}, {"content": "boats."}]
+    chunks = [{"choices": [{"delta": delta}]} for delta in deltas]
+    monkeypatch.setattr("tests.loopback.events", lambda answer: chunks)
+    with LoopbackModel(lambda path, body: (200, answer, {})) as server:
+        settings = EndpointSettings(server.url, "m", thinking="always on")
+        async with connect(settings) as endpoint:
+            model = endpoint.chat_model(temperature=0.0, max_tokens=9)
+            whole = await model.ainvoke("What now?")
+            parts = [part async for part in model.astream("What now?")]
+    assert whole.text == "Likes boats."
+    assert whole.response_metadata["reasoning_chars"] == len("A red kite?")
+    assert [part.text for part in parts if part.text] == ["Likes ", "boats."]
+    assert sum(parts[1:], parts[0]).response_metadata == {"reasoning_chars": len("A red kite?")}
+
+
+async def test_an_answer_cut_off_after_its_thoughts_is_an_answer() -> None:
+    answer = completion("Likes boats. Wants")
+    answer["choices"][0] |= {"finish_reason": "length"}
+    answer["choices"][0]["message"]["reasoning"] = "A red kite?"
+    with LoopbackModel(lambda path, body: (200, answer, {})) as server:
+        settings = EndpointSettings(server.url, "m", thinking="always on")
+        async with connect(settings) as endpoint:
+            model = endpoint.chat_model(temperature=0.0, max_tokens=9)
+            assert (await model.ainvoke("What now?")).text == "Likes boats. Wants"
+
+
+async def test_a_model_that_always_thinks_has_no_answer_before_its_thoughts_end() -> None:
+    with LoopbackModel(cut_off) as server:
+        settings = EndpointSettings(server.url, "m", thinking="always on")
+        async with connect(settings) as endpoint:
+            model = endpoint.chat_model(temperature=0.0, max_tokens=9)
+            answer = await model.ainvoke("What now?")
+    assert answer.text == ""
+    assert answer.response_metadata["reasoning_chars"] == len("red kite then old")
+
+
+async def test_thinking_is_turned_off_by_the_chat_template() -> None:
+    with LoopbackModel() as server:
+        settings = EndpointSettings(server.url, "m", thinking="turned off")
+        async with connect(settings) as endpoint:
+            await endpoint.chat_model(temperature=0.0, max_tokens=9).ainvoke("What now?")
+            assert endpoint.chat_options.items() <= server.requests[0][1].items()
+    assert server.requests[0][1]["chat_template_kwargs"] == {"enable_thinking": False}
 
 
 async def test_it_is_asked_asynchronously_only() -> None:

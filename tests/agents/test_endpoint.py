@@ -1,18 +1,19 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from agents.choices import SystemOne
-from agents.endpoint import Endpoint, EndpointSettings, connect
+from agents.endpoint import Endpoint, EndpointSettings, connect, thinking
 from agents.heats import ChoiceRanker
 from agents.recommender import ListwiseRanker
 from memory.errors import EndpointError, EndpointUnavailable
 from tests.loopback import Answer, LoopbackModel, completion
-from tests.scripted import task
+from tests.scripted import CONTEXT, task
 
 CANDIDATES = task().candidates
 
@@ -36,7 +37,7 @@ async def test_a_decision_ranks_by_probability() -> None:
     body = {"answers": {"1": {"probabilities": probabilities}}, "usage": {"input_tokens": 9}}
     with LoopbackModel(always(200, body)) as server:
         async with connect(settings(server.url)) as endpoint:
-            ranking, usage = await decision(endpoint).rank("STATE", CANDIDATES)
+            ranking, usage = await decision(endpoint).rank(CONTEXT, CANDIDATES)
     path, request, authorization = server.requests[0]
     assert path == "/v1/systemone"
     assert request["state"] == "STATE"
@@ -55,14 +56,14 @@ async def test_an_answer_without_a_probability_for_each_option_is_refused(body: 
     with LoopbackModel(always(200, body)) as server:
         async with connect(settings(server.url)) as endpoint:
             with pytest.raises(EndpointError, match="--ranking listwise"):
-                await decision(endpoint).rank("STATE", CANDIDATES)
+                await decision(endpoint).rank(CONTEXT, CANDIDATES)
 
 
 async def test_listwise_asks_the_chat_model_and_parses_its_list() -> None:
     with LoopbackModel(always(200, completion("1. old lamp\n2. red kite"))) as server:
         async with connect(settings(server.url)) as endpoint:
             model = endpoint.chat_model(temperature=0.0, max_tokens=9)
-            ranking, usage = await ListwiseRanker(model).rank("STATE", CANDIDATES)
+            ranking, usage = await ListwiseRanker(model).rank(CONTEXT, CANDIDATES)
     assert ranking.order == ("c3", "c0", "c1", "c2")
     assert ranking.audit.missing == 2
     assert (usage.calls, usage.prompt_tokens, usage.completion_tokens) == (1, 5, 3)
@@ -95,7 +96,7 @@ async def test_an_error_page_is_an_error_and_no_crash() -> None:
     with LoopbackModel(always(200, b"<html>busy</html>")) as server:
         async with connect(settings(server.url)) as endpoint:
             with pytest.raises(EndpointError):
-                await decision(endpoint).rank("STATE", CANDIDATES)
+                await decision(endpoint).rank(CONTEXT, CANDIDATES)
 
 
 async def test_a_request_that_takes_too_long_is_given_up() -> None:
@@ -146,3 +147,66 @@ async def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(
                 await endpoint.check()
     assert [path for path, *_ in local.requests] == ["/v1/chat/completions"]
     assert [path for path, *_ in proxy.requests] == ["http://models.invalid/v1/chat/completions"]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LoopbackModel]:
+    with LoopbackModel() as server:
+        yield server
+
+
+@dataclass(frozen=True)
+class Thinker:
+    """Answers as a thinking model does."""
+
+    thoughts: str = "<think>2 + 3?</think>"
+    obeys: bool = True
+    """Whether its chat template knows `enable_thinking`."""
+    refuses: bool = False
+    """Whether its server knows no `chat_template_kwargs`."""
+    beside: bool = False
+    """Whether its server takes all for thoughts once thinking is off."""
+    ends: bool = True
+
+    def __call__(self, path: str, body: dict[str, Any]) -> Answer:
+        off = "chat_template_kwargs" in body
+        if off and self.refuses:
+            return 400, {"error": {"message": "unknown parameter"}}, {}
+        answer = completion("5" if off and self.obeys else f"{self.thoughts}5")
+        if not (self.ends or (off and self.obeys)):
+            answer["choices"][0]["finish_reason"] = "length"
+        if off and self.beside:
+            answer["choices"][0]["message"] = {"content": None, "reasoning_content": "5"}
+        return 200, answer, {}
+
+
+@pytest.mark.parametrize(
+    ("model", "found", "calls"),
+    [
+        (Thinker(thoughts=""), "none", 1),
+        (Thinker(thoughts="<think>\n\n</think>\n"), "none", 1),
+        (Thinker(), "turned off", 2),
+        (Thinker(obeys=False), "always on", 2),
+        (Thinker(refuses=True), "always on", 2),
+        (Thinker(beside=True), "always on", 2),
+        # Thoughts that its template opened, and that did not end.
+        (Thinker(thoughts="Two and three", ends=False), "turned off", 2),
+        (Thinker(thoughts="Two and three", ends=False, obeys=False), "none", 2),
+        (Thinker(thoughts="Two and three", ends=False, refuses=True), "none", 2),
+    ],
+)
+async def test_how_a_model_thinks_is_found_by_asking(
+    server: LoopbackModel, model: Thinker, found: str, calls: int
+) -> None:
+    server.respond = model
+    server.requests.clear()
+    async with connect(settings(server.url)) as endpoint:
+        assert await thinking(endpoint) == found
+    assert len(server.requests) == calls
+
+
+async def test_a_model_that_is_not_there_does_not_think_but_fails() -> None:
+    with LoopbackModel(always(404, {"error": {"message": "no such model"}})) as server:
+        async with connect(settings(server.url)) as endpoint:
+            with pytest.raises(EndpointError, match="no such model"):
+                await thinking(endpoint)

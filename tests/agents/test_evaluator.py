@@ -1,8 +1,10 @@
-from math import log2
+from math import log, log2
 
 import pytest
 
-from agents.evaluator import effect, rank_from
+from agents.evaluator import LEAST_PROBABILITY, effect, log_probability, rank_from
+from agents.values import Ranking, ranking_from
+from tests.scripted import task
 
 
 def test_effect_of_rank_two_is_one_over_log2_three() -> None:
@@ -21,3 +23,22 @@ def test_ranks_begin_at_one() -> None:
 
 def test_the_rank_comes_back_from_the_effect() -> None:
     assert [rank_from(effect(rank)) for rank in range(1, 256)] == list(range(1, 256))
+
+
+def ranking(**probabilities: float) -> Ranking:
+    return ranking_from(probabilities, task().candidates)
+
+
+def test_a_log_probability_is_among_the_candidates() -> None:
+    found = log_probability(ranking(c0=0.1, c1=0.3), "c1")
+    assert found == pytest.approx(log(0.3 / (0.1 + 0.3)))
+
+
+def test_a_candidate_without_a_probability_costs_a_finite_amount() -> None:
+    assert log_probability(ranking(c0=0.4), "c1") == log(LEAST_PROBABILITY)
+    assert log_probability(ranking(c0=0.4, c1=0.0), "c1") == log(LEAST_PROBABILITY)
+
+
+def test_a_ranking_without_probabilities_has_no_log_probability() -> None:
+    assert log_probability(ranking(), "c1") is None
+    assert log_probability(ranking(c0=0.0), "c0") is None

@@ -9,6 +9,7 @@ from agents.choices import Probabilities
 from agents.endpoint import Usage
 from agents.heats import ChoiceRanker, heats_of, merged
 from agents.values import Item
+from tests.scripted import CONTEXT
 
 
 @dataclass
@@ -54,7 +55,7 @@ async def test_of_a_chooser_that_keeps_luces_axiom_heats_lose_nothing(
 ) -> None:
     items = candidates(len(strengths))
     chooser = Luce({item.title: s for item, s in zip(items, strengths, strict=True)})
-    ranking, usage = await ChoiceRanker(chooser, limit).rank("STATE", items)
+    ranking, usage = await ChoiceRanker(chooser, limit).rank(CONTEXT, items)
     assert sorted(ranking.order) == sorted(item.id for item in items)
     total = sum(strengths)
     for item, strength in zip(items, strengths, strict=True):
@@ -65,20 +66,20 @@ async def test_of_a_chooser_that_keeps_luces_axiom_heats_lose_nothing(
 
 async def test_fifty_candidates_on_a_server_with_26_options_are_two_heats_and_a_final() -> None:
     chooser = Luce({f"title {n}": 1.0 + n for n in range(50)})
-    ranking, _ = await ChoiceRanker(chooser, 26).rank("STATE", candidates(50))
+    ranking, _ = await ChoiceRanker(chooser, 26).rank(CONTEXT, candidates(50))
     assert chooser.asked == [[25, 25], [26]]
     assert ranking.order == tuple(f"i{n}" for n in reversed(range(50)))
 
 
 async def test_candidates_without_a_probability_follow_and_are_counted() -> None:
     chooser = Luce({"title 3": 0.9, "title 1": 0.1})
-    ranking, _ = await ChoiceRanker(chooser, 3).rank("STATE", candidates(5))
+    ranking, _ = await ChoiceRanker(chooser, 3).rank(CONTEXT, candidates(5))
     assert ranking.order == ("i3", "i1", "i0", "i2", "i4")
     assert (ranking.audit.named, ranking.audit.missing) == (2, 3)
 
 
 async def test_a_model_that_says_nothing_leaves_the_candidate_order() -> None:
-    ranking, _ = await ChoiceRanker(Luce({}), 3).rank("STATE", candidates(7))
+    ranking, _ = await ChoiceRanker(Luce({}), 3).rank(CONTEXT, candidates(7))
     assert ranking.order == tuple(f"i{n}" for n in range(7))
     assert ranking.audit.missing == 7
 

@@ -12,9 +12,10 @@ from agents.endpoint import EndpointSettings, connect
 from agents.generator import Generator
 from agents.heats import ChoiceRanker
 from agents.meter import Budget
+from agents.prompts import RankingContext
 from memory.errors import BudgetSpent, EndpointUnavailable
 from tests.loopback import Answer, LoopbackModel, sensible
-from tests.scripted import task
+from tests.scripted import CONTEXT, task
 
 CANDIDATES = task().candidates
 
@@ -30,8 +31,10 @@ async def test_the_same_request_is_paid_once_even_over_restarts(tmp_path: Path) 
         with LoopbackModel() as server:  # on another port each time
             async with connect(settings(server), cache=cache) as endpoint:
                 ranker = ChoiceRanker(SystemOne(endpoint), 50)
-                rankings += [await ranker.rank("STATE", CANDIDATES) for _ in range(3)]
-                rankings.append(await ranker.rank("OTHER STATE", CANDIDATES))
+                rankings += [await ranker.rank(CONTEXT, CANDIDATES) for _ in range(3)]
+                rankings.append(
+                    await ranker.rank(RankingContext("OTHER STATE", "NOTHING"), CANDIDATES)
+                )
                 paid = endpoint.meter.calls, endpoint.meter.prompt_tokens, endpoint.meter.repeated
         assert len(server.requests) == paid[0]
         assert paid in [(2, 14, 2), (0, 0, 4)]
@@ -51,7 +54,7 @@ async def test_two_equal_requests_under_way_are_one() -> None:
     with LoopbackModel(slowly) as server:
         async with connect(settings(server), cache=InMemoryCache()) as endpoint:
             ranker = ChoiceRanker(SystemOne(endpoint), 50)
-            asked = [asyncio.create_task(ranker.rank("STATE", CANDIDATES)) for _ in range(5)]
+            asked = [asyncio.create_task(ranker.rank(CONTEXT, CANDIDATES)) for _ in range(5)]
             await asyncio.sleep(0.1)
             go.set()
             answers = await asyncio.gather(*asked)
@@ -63,7 +66,7 @@ async def test_without_a_cache_every_request_is_paid() -> None:
     with LoopbackModel() as server:
         async with connect(settings(server)) as endpoint:
             for _ in range(3):
-                await ChoiceRanker(SystemOne(endpoint), 50).rank("STATE", CANDIDATES)
+                await ChoiceRanker(SystemOne(endpoint), 50).rank(CONTEXT, CANDIDATES)
             assert endpoint.meter.calls == len(server.requests) == 3
 
 
@@ -73,8 +76,8 @@ async def test_a_failed_request_is_neither_paid_nor_kept() -> None:
         async with connect(settings(server), cache=InMemoryCache()) as endpoint:
             ranker = ChoiceRanker(SystemOne(endpoint), 50)
             with pytest.raises(EndpointUnavailable):
-                await ranker.rank("STATE", CANDIDATES)
-            await ranker.rank("STATE", CANDIDATES)
+                await ranker.rank(CONTEXT, CANDIDATES)
+            await ranker.rank(CONTEXT, CANDIDATES)
             assert (endpoint.meter.calls, len(server.requests)) == (1, 2)
 
 
@@ -84,9 +87,9 @@ async def test_a_spent_budget_asks_nothing_more_and_does_not_retry(budget: Budge
         async with connect(settings(server, max_retries=2), budget=budget) as endpoint:
             ranker = ChoiceRanker(SystemOne(endpoint), 50)
             for _ in range(2):
-                await ranker.rank("STATE", CANDIDATES)
+                await ranker.rank(CONTEXT, CANDIDATES)
             with pytest.raises(BudgetSpent, match=r"the budget of .* is spent"):
-                await ranker.rank("STATE", CANDIDATES)
+                await ranker.rank(CONTEXT, CANDIDATES)
             writer = Generator(endpoint.chat_model(temperature=0.0, max_tokens=5))
             with pytest.raises(BudgetSpent):
                 await writer.write(task(), seed=1)

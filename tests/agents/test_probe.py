@@ -1,10 +1,23 @@
+import random
+from typing import get_args
+
 import pytest
 
 from agents.choices import Decisions, Logprobs, SystemOne
 from agents.endpoint import EndpointSettings, connect
-from agents.probe import Abilities, choose_mode, chooser_for, probe
+from agents.frame import ChatFrame
+from agents.heats import ChoiceRanker
+from agents.likelihood import LikelihoodRanker
+from agents.probe import Abilities, RankingMode, choose_mode, chooser_for, probe, ranker_for
+from agents.recommender import ListwiseRanker
+from agents.rerank import RerankRanker
+from agents.values import Item
 from memory.errors import EndpointError, EndpointUnavailable
 from tests.loopback import LoopbackModel, Sensible
+from tests.scripted import CONTEXT
+
+CHATML = ChatFrame("<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n", "<|im_end|>")
+PLAIN = ChatFrame("", "\nAnswer:", "\n", lead=" ")
 
 
 async def abilities_of(server_can: Sensible) -> Abilities:
@@ -20,12 +33,12 @@ async def abilities_of(server_can: Sensible) -> Abilities:
         (Sensible(options=70, schema=True), Abilities(systemone=64, json_schema=True), "decision"),
         (
             Sensible(options=26, top=64, uncased=False),
-            Abilities(systemone=26, top_logprobs=64, letters=52),
+            Abilities(systemone=26, top_logprobs=64, letters=52, frame=CHATML),
             "logprobs",
         ),
         (
             Sensible(options=26, top=64, uncased=True),
-            Abilities(systemone=26, top_logprobs=64, letters=26),
+            Abilities(systemone=26, top_logprobs=64, letters=26, frame=CHATML),
             "decision",
         ),
         (
@@ -34,6 +47,22 @@ async def abilities_of(server_can: Sensible) -> Abilities:
             "decision",
         ),
         (Sensible(options=0, top=20), Abilities(top_logprobs=20, letters=52), "logprobs"),
+        (
+            Sensible(options=0, uncased=False, echo_tokens=0),
+            Abilities(echo=True, frame=CHATML),
+            "likelihood",
+        ),
+        (
+            Sensible(options=0, uncased=False, echo_tokens=1, template=False),
+            Abilities(echo=True, echo_tokens=1, frame=PLAIN),
+            "likelihood",
+        ),
+        (Sensible(options=0, echo_tokens=0), Abilities(), "listwise"),
+        (
+            Sensible(options=255, reranks=True),
+            Abilities(systemone=255, rerank=True),
+            "rerank",
+        ),
         (Sensible(options=0), Abilities(), "listwise"),
     ],
 )
@@ -61,3 +90,35 @@ async def test_a_mode_that_the_server_lacks_is_refused_with_one_that_it_has() ->
             chooser_for(endpoint, "logprobs", only)
         with pytest.raises(EndpointError, match="try --ranking listwise"):
             chooser_for(endpoint, "decision", Abilities())
+
+
+async def test_every_mode_has_its_ranker_where_the_server_can_do_it() -> None:
+    kinds: dict[RankingMode, type] = {
+        "decision": ChoiceRanker,
+        "logprobs": ChoiceRanker,
+        "likelihood": LikelihoodRanker,
+        "rerank": RerankRanker,
+        "listwise": ListwiseRanker,
+    }
+    can = Abilities(systemone=26, top_logprobs=20, letters=26, echo=True, rerank=True, frame=PLAIN)
+    async with connect(EndpointSettings("http://127.0.0.1:9/v1", "m")) as endpoint:
+        for mode, kind in kinds.items():
+            assert type(ranker_for(endpoint, mode, can)) is kind
+        assert type(ranker_for(endpoint, "listwise", Abilities())) is ListwiseRanker
+        for mode in ("likelihood", "rerank"):
+            with pytest.raises(EndpointError, match=f"cannot rank by {mode}: try --ranking listw"):
+                ranker_for(endpoint, mode, Abilities(frame=PLAIN))
+
+
+@pytest.mark.parametrize("mode", get_args(RankingMode))
+async def test_any_mode_ranks_any_titles_as_a_permutation(mode: RankingMode) -> None:
+    able = Sensible(26, top=20, schema=True, uncased=False, echo_tokens=0, reranks=True)
+    rng = random.Random(0)
+    with LoopbackModel(able) as server:
+        async with connect(EndpointSettings(server.url, "m")) as endpoint:
+            ranker = ranker_for(endpoint, mode, await probe(endpoint))
+            for count in (2, 26, 60):
+                titles = ["".join(rng.choices("ab \"'<|>é\n", k=3)) for _ in range(count)]
+                candidates = [Item(f"i{n}", title) for n, title in enumerate(titles)]
+                ranking, _ = await ranker.rank(CONTEXT, candidates)
+                assert sorted(ranking.order) == sorted(c.id for c in candidates)

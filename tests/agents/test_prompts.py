@@ -1,47 +1,68 @@
+from dataclasses import replace
+from typing import get_args
+
 import pytest
 
 from agents.prompts import (
     LETTERS,
+    RANKING_INSTRUCTION,
+    REGULARISATION,
     Attempt,
+    PromptOrder,
     choice_prompt,
     generation_messages,
     listwise_prompt,
     option_names,
     ordinal,
     plain,
-    ranking_state,
+    ranking_context,
 )
 from agents.values import Item
 from tests.scripted import task
 
 
 def test_the_ranking_prompt_holds_history_and_note_but_not_the_candidates() -> None:
-    text = ranking_state(task(), "likes boats")
+    text = ranking_context(task(), "likes boats").text
     assert "- wooden puzzle\n- paper kite" in text
     assert "Note on the shopper: likes boats" in text
     assert not any(c.title in text for c in task().candidates)
 
 
+def test_the_content_free_prompt_is_the_same_for_every_shopper() -> None:
+    known = replace(task(), profile="a sailor")
+    prompts = {
+        ranking_context(known, text, order=order).content_free
+        for text in (None, "likes boats")
+        for order in get_args(PromptOrder)
+    }
+    assert prompts == {ranking_context(replace(task(), history=()), None).text}
+    (text,) = prompts
+    assert text.startswith(f"{RANKING_INSTRUCTION} {REGULARISATION}\n\n")
+    assert text.endswith("oldest first:\nN/A")
+    assert ranking_context(task(), None, regularisation="Brief.").content_free != text
+
+
 def test_zero_shot_has_no_note() -> None:
-    assert "Note on" not in ranking_state(task(), None)
+    assert "Note on" not in ranking_context(task(), None).text
 
 
 def test_regularisation_stands_beside_the_instruction_and_can_be_left_out() -> None:
-    first = ranking_state(task(), "x", regularisation="Mind the gap.").splitlines()[0]
+    first = ranking_context(task(), "x", regularisation="Mind the gap.").text.splitlines()[0]
     assert first.endswith("Mind the gap.")
-    assert ranking_state(task(), "x", regularisation="").splitlines()[0].endswith(".")
+    assert ranking_context(task(), "x", regularisation="").text.splitlines()[0].endswith(".")
 
 
 def test_what_all_calls_for_a_user_share_comes_first() -> None:
-    zero_shot = ranking_state(task(), None)
+    zero_shot = ranking_context(task(), None).text
     assert (
-        ranking_state(task(), "likes boats") == f"{zero_shot}\n\nNote on the shopper: likes boats"
+        ranking_context(task(), "likes boats").text
+        == f"{zero_shot}\n\nNote on the shopper: likes boats"
     )
 
 
 def test_demonstration_first_puts_the_note_before_all_else() -> None:
-    text = ranking_state(task(), "likes boats", order="demonstration_first")
-    assert text == f"Note on the shopper: likes boats\n\n{ranking_state(task(), None)}"
+    text = ranking_context(task(), "likes boats", order="demonstration_first").text
+    assert text == f"Note on the shopper: likes boats\n\n{ranking_context(task(), None).text}"
 
 
 def test_a_choice_reads_like_vllms_own_question() -> None:

@@ -2,8 +2,11 @@ from math import log2
 
 import pytest
 
+from agents.generator import Verdict
 from agents.values import RankingAudit
-from evals.audit import rates
+from evals.audit import rates, rejections
+from graphs.state import Trial
+from memory import Demonstration
 
 
 def test_rates_are_of_entries_of_items_asked_for_and_of_rankings() -> None:
@@ -22,3 +25,10 @@ def test_no_ranking_has_no_rates() -> None:
     found = rates([])
     assert found.clean
     assert (found.position_sd, found.strict_ndcg_at_10) == (None, None)
+
+
+def test_rejections_are_counted_by_their_reason() -> None:
+    written = Demonstration(user_id="u", text="", path=0, round=1, effect=0.0)
+    verdicts: list[Verdict] = ["usable", "cut_off", "cut_off", "refused", "names_target"]
+    found = rejections([Trial(written, verdict) for verdict in verdicts])
+    assert found == {"empty": 0, "cut_off": 2, "refused": 1, "names_target": 1}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from evals.statistics import holm, paired_difference, signed_rank_p
+from evals.statistics import holm, paired_difference, sign_flip_p
 
 
 def test_the_interval_agrees_with_the_normal_approximation() -> None:
@@ -40,11 +40,21 @@ def test_holm_multiplies_the_smallest_most_and_never_falls() -> None:
     assert holm({"a": 0.7, "b": 0.8}) == {"a": 1.0, "b": 1.0}
 
 
-def test_the_signed_rank_test_sees_a_shift_and_no_shift() -> None:
+def test_the_sign_flip_test_sees_a_shift_and_no_shift() -> None:
     rng = np.random.default_rng(3)
     reference = rng.random(60)
-    assert signed_rank_p(reference + 0.1, reference) < 1e-9
-    assert signed_rank_p(reference, reference) == 1.0
+    # No random pattern of 60 signs is as extreme: 1 of 10,000, on either side.
+    assert sign_flip_p(reference + 0.1, reference) == pytest.approx(2 / 10_000)
+    assert sign_flip_p(reference, reference) == 1.0
     # Six users, all better: 2 of the 2^6 signs are as extreme.
     small = np.arange(6.0)
-    assert signed_rank_p(small + np.arange(1.0, 7.0), small) == pytest.approx(2 / 2**6)
+    assert sign_flip_p(small + np.arange(1.0, 7.0), small) == pytest.approx(2 / 2**6)
+
+
+def test_it_agrees_with_the_interval_where_few_users_gain_much() -> None:
+    difference = np.array([0.9] * 6 + [-0.01] * 60)
+    reference = np.zeros(66)
+    found = paired_difference(difference, reference)
+    # Most users lose a little: a test of ranks would say that the method is worse.
+    assert found.low > 0
+    assert sign_flip_p(difference, reference) < 0.05

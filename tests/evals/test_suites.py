@@ -18,7 +18,7 @@ def test_the_projects_suites_are_whole(file: Path) -> None:
 
 
 def test_a_suite_of_the_sample_world_needs_no_files() -> None:
-    suite = load_suite(next(file for file in SUITES if file.stem == "pocket"))
+    suite = load_suite(next(file for file in SUITES if file.stem == "sample"))
     small = suite.data.model_copy(update={"users": 3, "candidates": 5})
     bundle = small.bundle(None, None)
     assert len(bundle.users) == 3

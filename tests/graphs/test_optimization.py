@@ -2,14 +2,18 @@
 
 import json
 import re
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from math import log
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from agents.endpoint import Usage
 from agents.evaluator import effect
-from agents.values import Item, RankingTask
+from agents.prompts import RankingContext
+from agents.values import Item, Ranking, RankingTask
 from graphs import LoopSettings, build_graph
 from memory import DemonstrationMemory
 from memory.errors import EndpointUnavailable
@@ -53,6 +57,58 @@ async def test_ties_are_settled_over_shuffled_candidates(memory: DemonstrationMe
     _, _, ranker = await run(memory, [MISS, "likes games"], paths=1, rounds=2, tie_shuffles=3)
     # Two rounds, then three shuffles for each of the two tied texts.
     assert len(ranker.asked) == 2 + 2 * 3
+
+
+LIKELY, LIKELIER = "likes red", "blue and red kites or a red kite and a green train"
+
+
+async def test_ties_of_rank_are_settled_by_probability_without_a_further_question(
+    memory: DemonstrationMemory,
+) -> None:
+    # Both leave the target second: one at 1 / (1 + 1 + 1 + 1), one at 1 / (2 + 1 + 1 + 1).
+    state, _, ranker = await run(memory, [MISS, LIKELY], paths=1, rounds=2)
+    assert [t.rank for t in state["paths"][0].trials] == [2, 2]
+    found = [t.log_probability for t in state["paths"][0].trials]
+    assert found == pytest.approx([log(1 / 4), log(1 / 5)])
+    assert state["chosen"].text == MISS
+    assert len(ranker.asked) == 2
+
+
+@pytest.mark.parametrize(("judge", "chosen"), [("rank", LIKELY), ("probability", LIKELIER)])
+async def test_the_judge_chooses_by_rank_or_by_probability(
+    memory: DemonstrationMemory, judge: str, chosen: str
+) -> None:
+    # Second at 1 / (2 + 1 + 1 + 1) against third at 2 / (3 + 2 + 3 + 1).
+    state, _, _ = await run(memory, [LIKELY, LIKELIER], paths=1, rounds=2, judge=judge)
+    first, second = state["paths"][0].trials
+    assert (first.rank, second.rank) == (2, 3)
+    assert first.log_probability < second.log_probability
+    assert state["chosen"].text == chosen
+    assert state["chosen"].effect == effect(2 if judge == "rank" else 3)
+
+
+class RankOnly(WordRanker):
+    """Tells no probabilities, as a written list."""
+
+    async def rank(
+        self, context: RankingContext, candidates: Sequence[Item]
+    ) -> tuple[Ranking, Usage]:
+        ranking, usage = await super().rank(context, candidates)
+        return replace(ranking, probabilities={}), usage
+
+
+async def test_without_probabilities_the_rank_chooses_under_either_judge(
+    memory: DemonstrationMemory,
+) -> None:
+    graph = build_graph(
+        model=ScriptedChat(replies=[LIKELY, LIKELIER]),
+        ranker=RankOnly(),
+        memory=memory,
+        settings=LoopSettings(paths=1, rounds=2, judge="probability"),
+    )
+    state = await graph.ainvoke({"task": task()})
+    assert [t.log_probability for t in state["paths"][0].trials] == [None, None]
+    assert state["chosen"].text == LIKELY
 
 
 async def test_the_generator_is_told_the_rank_and_never_the_target(
@@ -118,6 +174,20 @@ async def test_on_collapse_the_least_similar_other_path_is_injected(
     perturbed = state["paths"][0].trials[3].demonstration
     assert perturbed.perturbed_by == injected.id
     assert f"another point of view: {injected.text}" in chat.asked[9]
+
+
+@pytest.mark.parametrize("patience", [LoopSettings().patience, 1])
+async def test_a_path_that_repeats_itself_is_perturbed_as_soon_as_its_patience_allows(
+    memory: DemonstrationMemory, patience: int
+) -> None:
+    first = LoopSettings(patience=patience).first_perturbed
+    assert first <= LoopSettings().rounds  # the demo's too
+    settings: dict[str, Any] = {"paths": 2, "rounds": first, "patience": patience}
+    state, chat, _ = await run(memory, [MISS, "likes music"] * first, **settings)
+    perturbed = [t.demonstration.perturbed_by for t in state["paths"][0].trials]
+    injected = state["paths"][1].trials[first - 2].demonstration.id
+    assert perturbed == [None] * (first - 1) + [injected]
+    assert "point of view" in chat.asked[-1]
 
 
 async def test_without_perturbation_collapse_is_noted_and_nothing_injected(
@@ -200,4 +270,5 @@ async def test_over_several_tasks_effect_d_is_the_mean_and_the_writer_sees_the_e
     # One word shared with each candidate of the latest: its order decides, rank 1. In the
     # earlier one "green" puts the train first, rank 2.
     assert second.demonstration.effect == (effect(1) + effect(2)) / 2
+    assert second.log_probability == pytest.approx((log(2 / 4) + log(1 / 3)) / 2)
     assert ["red kite" in asked for asked in ranker.asked] == [True, False]

@@ -19,10 +19,10 @@ class SlowRanker(WordRanker):
         super().__init__()
         self.asked_once, self.go = asyncio.Event(), asyncio.Event()
 
-    async def rank(self, state, candidates):  # type: ignore[no-untyped-def]
+    async def rank(self, context, candidates):  # type: ignore[no-untyped-def]
         self.asked_once.set()
         await self.go.wait()
-        return await super().rank(state, candidates)
+        return await super().rank(context, candidates)
 
 
 async def other(room: Room, checkpointer: object) -> Session:
