@@ -1,7 +1,6 @@
 """Ranking speed: users a second, against a loop in the manner of the field, same weights, one run.
 
-    lrgd serve --engine vllm --python .venv-vllm/bin/python --model serving/pocket/weights \
-        --port 8123 -- FLAGS        (docs/performance.md has them)
+    lrgd serve --port 8123        (or --engine vllm, docs/performance.md)
     python -m benchmarks.ranking_speed --bundle BUNDLE --base-url http://127.0.0.1:8123/v1 \
         --dtype bfloat16
 
@@ -22,19 +21,18 @@ from statistics import fmean
 from typing import get_args
 
 import torch
+from serving.models import DEFAULT, folder_of
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from agents.endpoint import EndpointSettings, connect
-from agents.heats import ChoiceRanker
 from agents.listwise import parse_list
-from agents.probe import RankingMode, chooser_for, probe
-from agents.prompts import listwise_prompt, option_names, ranking_state
-from agents.recommender import ListwiseRanker, Ranker
+from agents.probe import RankingMode, probe, ranker_for
+from agents.prompts import listwise_prompt, option_names, ranking_context
+from agents.recommender import Ranker
 from agents.values import Ranking, RankingTask
 from evals.bundle import load_bundle
 from evals.metrics import ndcg_at
 from memory.errors import EndpointError
-from serving.pocket import MODEL_DIR
 
 BATCH, NEW_TOKENS, TITLES = 10, 512, 10
 CONCURRENCY = 128
@@ -84,14 +82,14 @@ def batches(tasks: Sequence[RankingTask]) -> Iterator[Sequence[RankingTask]]:
 def generated(batch: Sequence[RankingTask], model: torch.nn.Module, tokenizer: object) -> list[str]:
     """The lists that the model writes for a batch, greedily."""
     prompts = [
-        listwise_prompt(ranking_state(t, None), list(option_names(t.candidates)), TITLES)
+        listwise_prompt(ranking_context(t, None).text, list(option_names(t.candidates)), TITLES)
         for t in batch
     ]
     chats = [[{"role": "user", "content": prompt}] for prompt in prompts]
     inputs = tokenizer.apply_chat_template(  # type: ignore[attr-defined]
         chats, add_generation_prompt=True, padding=True, return_tensors="pt", return_dict=True
     )
-    out = model.generate(**inputs, do_sample=False, min_p=None, max_new_tokens=NEW_TOKENS)  # type: ignore[operator]
+    out = model.generate(**inputs, do_sample=False, max_new_tokens=NEW_TOKENS)  # type: ignore[operator]
     return list(
         tokenizer.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)  # type: ignore[attr-defined]
     )
@@ -105,15 +103,9 @@ async def served(
     settings = EndpointSettings(base_url, model, concurrency=CONCURRENCY)
     async with connect(settings) as endpoint:
         abilities = await probe(endpoint)
-        mode: RankingMode
         for mode in get_args(RankingMode):
             try:
-                ranker: Ranker
-                if mode == "listwise":
-                    chat = endpoint.chat_model(temperature=0.0, max_tokens=NEW_TOKENS)
-                    ranker = ListwiseRanker(chat, length=TITLES)
-                else:
-                    ranker = ChoiceRanker(*chooser_for(endpoint, mode, abilities))
+                ranker = ranker_for(endpoint, mode, abilities)
             except EndpointError:
                 continue  # this server cannot
             await ranked(warm, ranker)
@@ -125,7 +117,7 @@ async def served(
 
 async def ranked(tasks: Sequence[RankingTask], ranker: Ranker) -> list[Ranking]:
     """All tasks at once; the endpoint's connections bound how many are under way."""
-    asked = (ranker.rank(ranking_state(t, None), t.candidates) for t in tasks)
+    asked = (ranker.rank(ranking_context(t, None), t.candidates) for t in tasks)
     return [ranking for ranking, _ in await asyncio.gather(*asked)]
 
 
@@ -134,9 +126,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--base-url", required=True)
-    parser.add_argument("--model", default="pocket", help="name on the server")
+    parser.add_argument("--model", default=DEFAULT, help="name on the server")
     parser.add_argument(
-        "--weights", type=Path, default=MODEL_DIR, help="the same model, for the loop"
+        "--weights", type=Path, help="the same model, for the loop; by default the embedded one"
     )
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16"), default="float32", help="the loop's, as served"
@@ -147,7 +139,10 @@ def main() -> None:
     tasks = [bundle.task(user, "test") for user in list(bundle.users)[: options.users + WARM]]
     tasks, warm = tasks[:-WARM], tasks[-WARM:]
     found = asyncio.run(served(tasks, warm, options.base_url, options.model))
-    found = {"field loop": field_loop(tasks, warm, options.weights, options.dtype), **found}
+    found = {
+        "field loop": field_loop(tasks, warm, options.weights or folder_of(DEFAULT), options.dtype),
+        **found,
+    }
     slow = found["field loop"]["users_a_second"]
     table = {
         name: {

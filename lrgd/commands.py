@@ -1,6 +1,7 @@
 """The `lrgd` commands. Results go to standard output, progress to standard error."""
 
 import asyncio
+import sys
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,12 +18,14 @@ from evals.journal import UserRecord
 from evals.stories import perturbed_first
 from graphs import LoopSettings
 from graphs.recommendation import RecommendationState
+from graphs.settings import Judge
 from lrgd import runs, theory_commands
 from lrgd.case_commands import cases
 from lrgd.chat.command import chat
 from lrgd.data_commands import data, sample
 from lrgd.evaluation_commands import evaluate, report, suite, tell
 from lrgd.jobs import with_workbench
+from lrgd.model_commands import models
 from lrgd.options import (
     DEFAULT_RUN,
     BaseUrl,
@@ -48,6 +51,7 @@ from lrgd.show import (
 )
 from lrgd.web.command import web
 from lrgd.workbench import ModelChoice, Workbench, settled
+from memory.errors import InputError
 
 T = TypeVar("T")
 
@@ -67,6 +71,7 @@ app.add_typer(theory_commands.app)
 app.command()(chat)
 app.command()(web)
 app.add_typer(cases, name="cases")
+app.add_typer(models, name="models")
 
 DEFAULTS = LoopSettings()
 
@@ -83,6 +88,20 @@ def optimize(
         bool, typer.Option(help="Inject another path's demonstration on collapse.")
     ] = DEFAULTS.perturbation,
     policy: Annotated[Policy, typer.Option(help="Which other path.")] = DEFAULTS.policy,
+    patience: Annotated[
+        int, typer.Option(min=1, help="Rounds without gain in Effect_D before collapse.")
+    ] = DEFAULTS.patience,
+    similarity_threshold: Annotated[
+        float,
+        typer.Option(min=-1, max=1, help="Cosine from which two demonstrations are copies."),
+    ] = DEFAULTS.similarity_threshold,
+    judge: Annotated[
+        Judge,
+        typer.Option(
+            help="What chooses a user's demonstration. rank: the target's (Effect_D), ties by its "
+            "probability. probability: the target's, ties by its rank."
+        ),
+    ] = DEFAULTS.judge,
     regularisation: Annotated[
         str, typer.Option(help='Constraint beside the instruction; "" for none.')
     ] = DEFAULTS.regularisation,
@@ -111,10 +130,14 @@ def optimize(
         seed=seed,
         perturbation=perturbation,
         policy=policy,
+        patience=patience,
+        similarity_threshold=similarity_threshold,
+        judge=judge,
         regularisation=regularisation,
         prompt_order=prompt_order,
     )
     choice = asyncio.run(settled(ModelChoice(base_url, model, api_key, ranking, shuffles)))
+    _check(settings, choice)
     planned = runs.plan(bundle, run, choice, settings, users)
     budget = Budget(max_calls, max_tokens)
     if dry_run:
@@ -122,6 +145,7 @@ def optimize(
         return
     opened = runs.begin(planned, resume=resume)
     if not opened.optimized:
+        _warn(settings)
         with_workbench(opened, partial(_optimize, opened), budget, cache=cache)
     print(f"{optimization_line(opened.records)} Next: lrgd evaluate --run {run}")
 
@@ -149,9 +173,9 @@ def demo(
         "runs/demo"
     ),
     users: Users = 96,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds a path.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds a path.")] = DEFAULTS.rounds,
 ) -> None:
-    """The whole job on the sample world, with the pocket model, in minutes."""
+    """The whole job on the sample world, with the embedded model, in minutes."""
     bundle_path, run_path = folder / "bundle", folder / "run"
     sample(bundle_path)
     choice = asyncio.run(settled(ModelChoice()))
@@ -170,6 +194,23 @@ def demo(
     printer().print(story(record, run.bundle.task(user, "validation")))
     printer().print(recommendation_view(state, run.bundle.task(user, "test"), 10))
     tell(run, Evaluation())
+
+
+def _check(settings: LoopSettings, choice: ModelChoice) -> None:
+    if settings.judge == "probability" and choice.ranking == "listwise":
+        raise InputError(
+            "--judge probability needs probabilities, and --ranking listwise has none: take "
+            "--judge rank, or another --ranking"
+        )
+
+
+def _warn(settings: LoopSettings) -> None:
+    if settings.perturbation and settings.rounds < settings.first_perturbed:
+        known = f"collapse with --patience {settings.patience} is known after the last round"
+        print(
+            f"lrgd: {known}: nothing can be perturbed before --rounds {settings.first_perturbed}",
+            file=sys.stderr,
+        )
 
 
 async def _optimize(run: runs.Run, bench: Workbench) -> None:

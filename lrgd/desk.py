@@ -25,9 +25,9 @@ from graphs.session.commands import COMMANDS, Help
 from lrgd import runs
 from lrgd.files import write_new, write_over
 from lrgd.local_weights import LocalWeights
-from lrgd.workbench import POCKET, ModelChoice, Workbench, open_workbench
+from lrgd.workbench import ModelChoice, Workbench, open_workbench
 from memory.errors import InputError
-from serving.pocket import MODEL_DIR
+from serving.models import DEFAULT
 
 USERS_SHOWN = 15
 
@@ -135,8 +135,8 @@ async def open_desk(
         run: folder of a run, whose memory, settings and model are then used; or of sessions only,
             made if it is not there.
         settings: of sessions that begin; None for the run's, or the defaults.
-        weights: a folder with the model's weights, for token counts and /why; None: the pocket
-            model's own where it is the model.
+        weights: the model's weights, for token counts and /why: a name of the catalogue, a
+            folder, or a name on the hub; None: the model itself where it is embedded.
 
     Raises:
         InputError: no bundle, or the run is of another bundle or model.
@@ -146,7 +146,8 @@ async def open_desk(
     choice, settings = _of_run(bundle, run, choice or ModelChoice(), settings)
     about = {"dataset": loaded.name, "model": choice.name}
     settings = settings.model_copy(update=about)
-    local = LocalWeights(weights or str(MODEL_DIR)) if weights or choice.name == POCKET else None
+    embedded = (choice.model or DEFAULT) if choice.base_url is None else None
+    local = LocalWeights(own) if (own := weights or embedded) else None
     answers = SqliteCache[bytes](path=str(folder.answers))
     async with (
         open_checkpoints(folder.checkpoints) as checkpointer,
@@ -245,6 +246,8 @@ def _opening(bundle: Path, choice: ModelChoice, weights: str | None) -> str:
     if choice.base_url is not None:
         parts = [f"{choice.base_url!r}", f"{choice.model!r}", *parts]
         parts += ["api_key=KEY"] if choice.api_key != NO_KEY else []
+    elif choice.model is not None:
+        parts = [f"model={choice.model!r}", *parts]
     model = f"ModelChoice({', '.join(parts)})"
     local = f", weights={weights!r}" if weights else ""
     return f"open_desk(Path({str(bundle.resolve())!r}), folder, {model}, settings=SETTINGS{local})"

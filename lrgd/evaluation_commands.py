@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import platform
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +15,7 @@ from agents.meter import Budget
 from evals.arms import REFERENCE, Evaluation, evaluation
 from evals.compare import compare_runs
 from evals.findings import numbers
+from evals.publish import Circumstances, publish
 from evals.suites import load_suite
 from lrgd import runs, suites
 from lrgd.jobs import with_workbench
@@ -32,7 +36,7 @@ from lrgd.options import (
 )
 from lrgd.progress import Display
 from lrgd.show import comparison_view, findings_view, printer
-from lrgd.workbench import ModelChoice, Workbench, settled
+from lrgd.workbench import ModelChoice, Workbench, settled, weights_hash
 from memory.errors import InputError
 
 report = typer.Typer(help="What runs say.", no_args_is_help=True)
@@ -62,6 +66,11 @@ def evaluate(
     if not opened.ready(wanted):
         score(opened, wanted, Budget(max_calls, max_tokens), cache=cache)
     tell(opened, wanted, as_json=json_)
+
+
+def machine() -> str:
+    """What a run was made on, without a name."""
+    return f"{os.cpu_count()} cores, {platform.system()}, {platform.machine()}"
 
 
 def score(
@@ -102,6 +111,31 @@ def compare(
         print(json.dumps(found.as_dict(), indent=2))
         return
     printer().print(comparison_view(found))
+
+
+@report.command("publish")
+def publish_run(
+    run: Annotated[Path, typer.Argument(help="A scored run.")],
+    out: Annotated[Path, typer.Option(help="Name of the files, without .json and .md.")],
+    command: Annotated[str, typer.Option(help="The command that makes the run again.")],
+    commit: Annotated[str, typer.Option(help="Of this project, when the run was made.")],
+    methods: Methods = "main",
+    seeds: Seeds = 1,
+    reference: Reference = REFERENCE,
+    bundle: Annotated[Path | None, typer.Option(help="The run's bundle, if it has moved.")] = None,
+    base_url: BaseUrl = None,
+    model: Model = None,
+) -> None:
+    """Write a scored run's numbers and tables as two small files that can be committed."""
+    wanted = evaluation(methods, seeds, reference)
+    opened = runs.reopen(run, ModelChoice(base_url, model), bundle)
+    if not opened.ready(wanted):
+        raise InputError(f"{run} is not scored: `lrgd evaluate --run {run} --methods {methods}`")
+    made = Circumstances(
+        command, commit, date.today().isoformat(), machine(), weights_hash(opened.choice)
+    )
+    for file in publish(runs.found(opened, wanted), made, out):
+        print(file)
 
 
 @suite.command("run")

@@ -33,10 +33,16 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of all that is drawn.")]
 BaseUrl = Annotated[
     str | None,
     typer.Option(
-        help="OpenAI-compatible server, with /v1. Without it the pocket model is started."
+        help="OpenAI-compatible server, with /v1. Without it the model is started here."
     ),
 ]
-Model = Annotated[str | None, typer.Option(help="Name of the model on that server.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="Name of the model on that server, by default its only one. Without a server: a name "
+        "of `lrgd models`, a folder, or a name on the model hub."
+    ),
+]
 Key = Annotated[
     str,
     typer.Option(envvar="LRGD_API_KEY", help="Key of that server.", show_default=False),
@@ -44,8 +50,9 @@ Key = Annotated[
 Ranking = Annotated[
     RankingMode | None,
     typer.Option(
-        help="decision: typed questions. logprobs: one token's alternatives. listwise: a written "
-        "list. Without it what the server does best, see `lrgd doctor`."
+        help="rerank: documents scored over /v1/rerank. decision: typed questions. logprobs: one "
+        "token's alternatives. likelihood: each title as the answer. listwise: a written list. "
+        "Without it what the server does best, see `lrgd doctor`."
     ),
 ]
 MaxCalls = Annotated[

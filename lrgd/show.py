@@ -22,6 +22,7 @@ from evals.tables import Table as Texts
 from evals.tables import agreement_table, audit_table, quality_table
 from graphs.recommendation import RecommendationState
 from lrgd.runs import Estimate
+from lrgd.trials import Trial
 from lrgd.workbench import Survey
 from memory import Demonstration
 
@@ -94,11 +95,27 @@ def survey_table(survey: Survey) -> RenderableType:
         "typed questions, /v1/decisions": f"up to {can.decisions} options" if can.decisions else "",
         "alternatives of a token": f"{can.top_logprobs}" if can.top_logprobs else "",
         "letters told apart": f"{can.letters}" if can.letters else "",
+        "log-probabilities of a prompt": "yes" if can.echo else "",
+        "end of an answer": repr(can.frame.after) if can.frame else "",
+        "documents scored, /v1/rerank": "yes" if can.rerank else "",
         "answers held to a JSON schema": "yes" if can.json_schema else "",
     }
+    rows["thinking before the answer"] = can.thinking if can.thinking != "none" else ""
     table = Table(show_header=False, box=None)
     for ability, found in rows.items():
-        table.add_row(ability, found or "no")
+        table.add_row(ability, Text(found or "no"))
+    return table
+
+
+def trials_table(trials: Sequence[Trial]) -> RenderableType:
+    """Ranking modes that were tried, one line a mode."""
+    table = Table(title=f"{trials[0].tasks} validation tasks, no demonstration")
+    table.add_column("--ranking")
+    for column in ("nDCG@10 [95 %]", "tokens a task", "seconds a task"):
+        table.add_column(column, justify="right")
+    for trial in trials:
+        gain = f"{trial.ndcg_10.mean:.3f} [{trial.ndcg_10.low:.3f}, {trial.ndcg_10.high:.3f}]"
+        table.add_row(trial.mode, gain, f"{trial.tokens}", f"{trial.seconds:.2f}")
     return table
 
 

@@ -1,7 +1,7 @@
 """The two graphs for LangGraph's own server, named in langgraph.json.
 
 It calls a factory for each run, with the model from LRGD_BASE_URL, LRGD_MODEL and LRGD_API_KEY,
-or the pocket model where they are not set. Memory is `runs/studio/memory`.
+or the embedded model where they are not set. Memory is `runs/studio/memory`.
 """
 
 import os

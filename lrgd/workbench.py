@@ -9,49 +9,50 @@ from pathlib import Path
 from langchain_core.language_models import BaseChatModel
 from langgraph.cache.base import BaseCache
 
-from agents.endpoint import NO_KEY, Endpoint, EndpointSettings, connect
-from agents.heats import ChoiceRanker
+from agents.endpoint import NO_KEY, Endpoint, EndpointSettings, connect, translated_errors
 from agents.meter import Budget, Meter
-from agents.probe import Abilities, RankingMode, choose_mode, chooser_for, probe
-from agents.recommender import ListwiseRanker, Ranker, ShuffledRanker
+from agents.probe import (
+    Abilities,
+    RankingMode,
+    choose_mode,
+    probe,
+    ranker_for,
+    thinking_room,
+)
+from agents.recommender import Ranker, ShuffledRanker
+from lrgd.model_progress import fetching
 from memory import DemonstrationMemory, load_minilm
-from memory.errors import InputError
-from serving.pocket import MODEL_DIR
-from serving.server import serve_transformers
-
-POCKET = "pocket"
-"""Name of the embedded model in run folders and reports."""
-
-LISTWISE_TOKENS = 512
-"""Bound on a written ranking: ten long titles."""
+from memory.errors import EndpointError
+from serving.embedded.heads import load_heads
+from serving.models import DEFAULT, catalogue, folder_of, name_of
+from serving.models.fetch import WEIGHTS, hash_of
+from serving.server import serve_embedded
 
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """Which model, and how to use it. By default the embedded pocket model."""
+    """Which model, and how to use it. By default the embedded one of the catalogue."""
 
     base_url: str | None = None
-    """An OpenAI-compatible server, up to and with /v1; None starts the pocket model."""
+    """An OpenAI-compatible server, up to and with /v1; None starts the embedded one."""
     model: str | None = None
-    """The model's name on that server."""
+    """The model's name on that server; without a server a name of the catalogue, a folder, or a
+    name on the model hub. None: the server's only model, or the catalogue's default."""
     api_key: str = field(default=NO_KEY, repr=False)
     ranking: RankingMode | None = None
-    """None: the best that the server can do, see `agents.probe.choose_mode`."""
+    """None: what suits the model, see `survey_of`."""
     shuffles: int = 1
     """Candidate orders that a ranking is averaged over."""
     temperature: float = 0.8
     max_tokens: int = 128
     """Bound on one demonstration."""
     concurrency: int = 8
-    """Requests under way at once; the pocket model answers one at a time."""
-
-    def __post_init__(self) -> None:
-        if (self.base_url is None) != (self.model is None):
-            raise InputError("--base-url and --model belong together: give both, or neither")
+    """Requests under way at once."""
 
     @property
     def name(self) -> str:
-        return self.model or POCKET
+        """As run folders and reports have it."""
+        return name_of(self.model or DEFAULT) if self.base_url is None else self.model or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,8 @@ async def open_workbench(
 
     Args:
         memory: folder of the demonstrations, made if it is not there.
-        choice: the model; None for the pocket model, whose server is started and stopped here.
+        choice: the model; None for the default one. An embedded server is started and stopped
+            here.
         cache: answers that need not be paid again; None asks every time.
         budget: what may be spent, for all that is asked of the workbench.
 
@@ -100,50 +102,59 @@ async def open_workbench(
         EndpointError: no server there, or not that model, or it cannot rank in that mode.
     """
     choice = choice or ModelChoice()
+    if choice.base_url is None:
+        choice = await settled(choice)
     async with serving(choice) as settings:
         survey = await survey_of(settings, choice.ranking)
+        settings = replace(settings, thinking=survey.abilities.thinking)
         embed = await asyncio.to_thread(load_minilm)
         async with connect(settings, cache=cache, budget=budget) as endpoint:
             yield Workbench(
                 model=endpoint.chat_model(
-                    temperature=choice.temperature, max_tokens=choice.max_tokens
+                    temperature=choice.temperature,
+                    max_tokens=choice.max_tokens + thinking_room(survey.abilities),
                 ),
-                ranker=_ranker(endpoint, survey, choice.shuffles),
+                ranker=_ranker(endpoint, survey, survey.mode, choice.shuffles),
                 memory=DemonstrationMemory.at(memory, embed),
                 meter=endpoint.meter,
                 users_at_once=2 * settings.concurrency,
                 mode=survey.mode,
-                ranker_for=lambda mode: _ranker(
-                    endpoint, replace(survey, mode=mode), choice.shuffles
-                ),
+                ranker_for=lambda mode: _ranker(endpoint, survey, mode, choice.shuffles),
             )
 
 
 @asynccontextmanager
 async def serving(choice: ModelChoice) -> AsyncIterator[EndpointSettings]:
-    """Where the model listens; the pocket model's server runs for the length of the `with`."""
-    if choice.base_url is None or choice.model is None:
-        async with serve_transformers(MODEL_DIR) as settings:
-            yield settings
+    """Where the model listens; an embedded server runs for the length of the `with`.
+
+    Raises:
+        EndpointError: the server does not start, or has several models and none is named.
+        LrgdError: no such model, or it can not be fetched.
+    """
+    if choice.base_url is None:
+        folder = await asyncio.to_thread(folder_of, choice.model or DEFAULT, report=fetching)
+        async with serve_embedded(folder, choice.name) as settings:
+            yield replace(settings, concurrency=choice.concurrency)
         return
-    yield EndpointSettings(
-        choice.base_url, choice.model, choice.api_key, concurrency=choice.concurrency
+    settings = EndpointSettings(
+        choice.base_url, choice.model or "", choice.api_key, concurrency=choice.concurrency
     )
+    yield settings if choice.model else replace(settings, model=await _only_model(settings))
 
 
 async def settled(choice: ModelChoice) -> ModelChoice:
-    """The choice with its ranking mode fixed: a run is of one mode.
+    """The choice with its model and its ranking mode fixed: a run is of one of each.
 
     Raises:
         EndpointError: no server there, or not that model.
+        LrgdError: no such model, or it can not be fetched.
     """
-    if choice.ranking is not None:
-        return choice
     if choice.base_url is None:  # known without starting it
-        return replace(choice, ranking="decision")
+        folder = await asyncio.to_thread(folder_of, choice.model or DEFAULT, report=fetching)
+        return replace(choice, ranking=choice.ranking or _embedded_mode(folder, choice.name))
     async with serving(choice) as settings:
-        survey = await survey_of(settings)
-    return replace(choice, ranking=survey.mode)
+        survey = await survey_of(settings, choice.ranking)
+    return replace(choice, model=settings.model, ranking=survey.mode)
 
 
 async def survey_of(settings: EndpointSettings, wanted: RankingMode | None = None) -> Survey:
@@ -158,12 +169,34 @@ async def survey_of(settings: EndpointSettings, wanted: RankingMode | None = Non
     return Survey(abilities, wanted or best, reason)
 
 
-def _ranker(endpoint: Endpoint, survey: Survey, shuffles: int) -> Ranker:
-    ranker: Ranker
-    if survey.mode == "listwise":
-        # Greedy: a ranking should not change from call to call.
-        model = endpoint.chat_model(temperature=0.0, max_tokens=LISTWISE_TOKENS)
-        ranker = ListwiseRanker(model, endpoint.name, as_json=survey.abilities.json_schema)
-    else:
-        ranker = ChoiceRanker(*chooser_for(endpoint, survey.mode, survey.abilities))
+def weights_hash(choice: ModelChoice) -> str | None:
+    """SHA-256 of an embedded model's weights; None where a server has them, or in several files."""
+    if choice.base_url is not None:
+        return None
+    file = folder_of(choice.model or DEFAULT) / WEIGHTS
+    return hash_of(file) if file.is_file() else None
+
+
+async def _only_model(settings: EndpointSettings) -> str:
+    """The name of the server's only model. Raises EndpointError where it has none or several."""
+    async with connect(settings) as endpoint:
+        with translated_errors(settings.base_url):
+            names = [model.id async for model in endpoint.client.models.list()]
+    if len(names) != 1:
+        some = ", ".join(names[:5]) or "none"
+        raise EndpointError(
+            f"{settings.base_url} has {len(names)} models ({some}): name one, --model"
+        )
+    return names[0]
+
+
+def _embedded_mode(folder: Path, name: str) -> RankingMode:
+    """What the catalogue says; small models read better than they answer: letters are at chance."""
+    if name in catalogue():
+        return catalogue()[name].default_ranking
+    return "rerank" if load_heads(folder, name) else "likelihood"
+
+
+def _ranker(endpoint: Endpoint, survey: Survey, mode: RankingMode, shuffles: int) -> Ranker:
+    ranker = ranker_for(endpoint, mode, survey.abilities)
     return ShuffledRanker(ranker, shuffles) if shuffles > 1 else ranker

@@ -27,8 +27,8 @@ CHAT_RUN = Path("runs/chat")
 Weights = Annotated[
     str | None,
     typer.Option(
-        help="Folder of the model's weights, for token counts and word effects. Without it: the "
-        "pocket model's, where it is the model."
+        help="The model's weights, for token counts and word effects: a folder, or a name as of "
+        "--model. Without it: the model itself, where it is embedded."
     ),
 ]
 
