@@ -17,8 +17,8 @@ from agents.likelihood import LikelihoodRanker, Likelihoods
 from agents.prompts import LETTERS, RankingContext, choice_prompt
 from agents.reasoning import Thinking
 from agents.recommender import ListwiseRanker, Ranker, ranking_schema
-from agents.rerank import RerankRanker
-from agents.values import Item
+from agents.rerank import NOTE_WEIGHT, RerankRanker
+from agents.values import Item, Ranking
 from memory.errors import EndpointError
 
 RankingMode = Literal["decision", "logprobs", "likelihood", "rerank", "listwise"]
@@ -48,6 +48,8 @@ class Abilities:
     """Whether it holds an answer to a JSON schema."""
     rerank: bool = False
     """Whether it scores documents over /v1/rerank."""
+    rerank_shares: bool = False
+    """Whether those scores are probabilities over the documents."""
     echo: bool = False
     """Whether it tells a prompt's log-probabilities over /v1/completions."""
     echo_tokens: Literal[0, 1] = 0
@@ -80,13 +82,15 @@ async def probe(endpoint: Endpoint) -> Abilities:
     top = await _largest(TOP_COUNTS, lambda n: _gives_logprobs(endpoint, n))
     frame = await _frame(endpoint)
     echo_tokens = await _echo_tokens(endpoint, frame) if frame else None
+    reranked = await _ranked(RerankRanker(endpoint))
     return Abilities(
         systemone=await _largest(OPTION_COUNTS, lambda n: _answers(SystemOne(endpoint), n)),
         decisions=await _largest(OPTION_COUNTS[:1], lambda n: _answers(Decisions(endpoint), n)),
         top_logprobs=top,
         letters=await _letters(endpoint) if top else 0,
         json_schema=await _holds_to_schema(endpoint),
-        rerank=await _ranks(RerankRanker(endpoint)),
+        rerank=reranked is not None,
+        rerank_shares=reranked is not None and bool(reranked.probabilities),
         echo=echo_tokens is not None,
         echo_tokens=echo_tokens or 0,
         thinking=thought,
@@ -127,7 +131,7 @@ def ranker_for(endpoint: Endpoint, mode: RankingMode, abilities: Abilities) -> R
         model = endpoint.chat_model(temperature=0.0, max_tokens=room)
         return ListwiseRanker(model, endpoint.name, as_json=abilities.json_schema)
     if mode == "rerank" and abilities.rerank:
-        return RerankRanker(endpoint)
+        return RerankRanker(endpoint, NOTE_WEIGHT if abilities.rerank_shares else None)
     if mode == "likelihood" and abilities.echo and abilities.frame:
         return LikelihoodRanker(Likelihoods(endpoint, abilities.frame, abilities.echo_tokens))
     return ChoiceRanker(*chooser_for(endpoint, mode, abilities))
@@ -199,19 +203,19 @@ async def _echo_tokens(endpoint: Endpoint, frame: ChatFrame) -> Literal[0, 1] | 
     """Tokens that it must write to echo a prompt, none if it can be; None where it does not."""
     counts: tuple[Literal[0, 1], ...] = (0, 1)
     for count in counts:
-        if await _ranks(LikelihoodRanker(Likelihoods(endpoint, frame, count))):
+        if await _ranked(LikelihoodRanker(Likelihoods(endpoint, frame, count))):
             return count
     return None
 
 
-async def _ranks(ranker: Ranker) -> bool:
-    """Whether the server answers what this ranker asks."""
+async def _ranked(ranker: Ranker) -> Ranking | None:
+    """A ranking, where the server answers what this ranker asks."""
     candidates = [Item(title, title) for title in PROBED]
     try:
-        await ranker.rank(RankingContext("A shopper.", "N/A"), candidates)
+        ranking, _ = await ranker.rank(RankingContext("A shopper.", "N/A"), candidates)
     except EndpointError:
-        return False
-    return True
+        return None
+    return ranking
 
 
 async def _holds_to_schema(endpoint: Endpoint) -> bool:

@@ -22,7 +22,10 @@ GENERATION_INSTRUCTION = (
     "Write a short note on what a shopper looks for, so that somebody who reads only the note "
     "and a list of items can tell what the shopper buys next."
 )
-GENERATION_REQUEST = "Write a new note, one sentence, without titles."
+GENERATION_REQUEST = (
+    "What will this shopper look for next? Answer with a new note: one short sentence that names "
+    "kinds of products, brands and themes."
+)
 REGULARISATION = "Rely only on what is given here."
 LETTER_REQUEST = "Answer with the letter of one option only."
 TITLE_QUESTION = "Which item does the shopper buy next? Answer with its title."
@@ -54,6 +57,10 @@ class RankingContext:
     content_free: str
     """The same prompt with nothing about the shopper: no history, no profile, no demonstration.
     What the model says here it says of anybody."""
+    without_note: str = ""
+    """The same prompt without the demonstration; empty where there is none."""
+    note_alone: str = ""
+    """The same prompt with the demonstration only, no history; empty where there is none."""
 
 
 def plain(text: str) -> str:
@@ -80,6 +87,8 @@ def ranking_context(
     return RankingContext(
         text=_ordered(instruction, note, task, order),
         content_free=f"{instruction}\n\n{_history(())}",
+        without_note=_ordered(instruction, "", task, order) if note else "",
+        note_alone=f"{instruction}\n\n{note}" if note else "",
     )
 
 

@@ -5,25 +5,40 @@ attention is read (serving/embedded). `baseline_query` is an extension of the em
 query without content, whose attention is subtracted; other servers ignore it.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isclose, isfinite
+from math import isclose, isfinite, log
 from typing import Any
 
 from agents.endpoint import Endpoint, Usage, translated_errors
+from agents.likelihood import softmax
 from agents.prompts import RankingContext, option_names, rerank_query
 from agents.values import Item, Ranking, ranking_by
 from memory.errors import EndpointError
 
 TOLERANCE = 1e-3
 """By how much the sum of probabilities may differ from 1."""
+NOTE_WEIGHT = 0.5
+"""Of a demonstration that is read apart, against history's 1. In the query, among some 250 tokens
+of history, four notes moved nDCG@10 by +0.000 +- 0.009 on average, apart by +0.007 +- 0.017; chosen by
+the validation task +0.005 and +0.021 +- 0.035 (SmolLM2-135M, 60 users of Toys)."""
+LEAST = 1e-30
+"""A probability that rounds to 0 has this logarithm."""
 
 
 @dataclass(frozen=True, slots=True)
 class RerankRanker:
-    """Ranks by the relevance of each title to what is known of the shopper."""
+    """Ranks by the relevance of each title to what is known of the shopper.
+
+    Where the server's scores are probabilities, a demonstration may be asked apart: the ranking's
+    are then p(title | history) p(title | demonstration)^note_weight, normalised. Attention is a
+    mean over a query's tokens, and few of them are the demonstration's.
+    """
 
     endpoint: Endpoint
+    note_weight: float | None = None
+    """None: the demonstration is part of the one query."""
 
     async def rank(
         self, context: RankingContext, candidates: Sequence[Item]
@@ -33,10 +48,27 @@ class RerankRanker:
         Raises:
             EndpointError: the server does not score every document by a number.
         """
+        if self.note_weight is None or not context.note_alone:
+            scores, used = await self._scores(context.text, context, candidates)
+            return ranking_by(scores, candidates, _probabilities(scores)), used
+        (known, used), (noted, more) = await asyncio.gather(
+            self._scores(context.without_note, context, candidates),
+            self._scores(context.note_alone, context, candidates),
+        )
+        pooled = {
+            item: log(max(known[item], LEAST)) + self.note_weight * log(max(noted[item], LEAST))
+            for item in known
+        }
+        return ranking_by(pooled, candidates, softmax(pooled, 1.0)), used + more
+
+    async def _scores(
+        self, text: str, context: RankingContext, candidates: Sequence[Item]
+    ) -> tuple[dict[str, float], Usage]:
+        """Item id -> relevance to a text."""
         names = option_names(candidates)
         body = {
             "model": self.endpoint.settings.model,
-            "query": rerank_query(context.text),
+            "query": rerank_query(text),
             "documents": list(names),
             "top_n": len(names),
             "baseline_query": rerank_query(context.content_free),
@@ -47,7 +79,7 @@ class RerankRanker:
             used = answer.get("usage") or {}
         scores = dict(zip(names.values(), self._by_document(given, len(names)), strict=True))
         prompt_tokens = used.get("prompt_tokens", used.get("total_tokens", 0))
-        return ranking_by(scores, candidates, _probabilities(scores)), Usage(1, prompt_tokens)
+        return scores, Usage(1, prompt_tokens)
 
     def _by_document(self, given: Sequence[tuple[int, float]], count: int) -> list[float]:
         scores = {index: score for index, score in given if isfinite(score)}

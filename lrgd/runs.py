@@ -123,6 +123,8 @@ def reopen(path: Path, choice: ModelChoice, bundle_path: Path | None = None) -> 
             f"{path} is a run of bundle {header.bundle_sha256[:12]}, "
             f"{bundle_path or header.bundle} is {bundle.sha256[:12]}: name the run's own bundle"
         )
+    if choice.base_url and not choice.model:
+        choice = replace(choice, model=header.model)
     if choice.name != header.model:
         raise InputError(
             f"{path} was made with {header.model}, not {choice.name}: "

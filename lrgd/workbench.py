@@ -44,7 +44,7 @@ class ModelChoice:
     shuffles: int = 1
     """Candidate orders that a ranking is averaged over."""
     temperature: float = 0.8
-    max_tokens: int = 128
+    max_tokens: int = 64
     """Bound on one demonstration."""
     concurrency: int = 8
     """Requests under way at once."""
@@ -152,6 +152,8 @@ async def settled(choice: ModelChoice) -> ModelChoice:
     if choice.base_url is None:  # known without starting it
         folder = await asyncio.to_thread(folder_of, choice.model or DEFAULT, report=fetching)
         return replace(choice, ranking=choice.ranking or _embedded_mode(folder, choice.name))
+    if choice.model and choice.ranking:
+        return choice
     async with serving(choice) as settings:
         survey = await survey_of(settings, choice.ranking)
     return replace(choice, model=settings.model, ranking=survey.mode)

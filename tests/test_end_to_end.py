@@ -1,4 +1,4 @@
-"""The whole job with the pocket model: what `make demo` does, on fewer users."""
+"""The whole job with the embedded model: what `make demo` does, on fewer users."""
 
 import json
 import re
@@ -38,9 +38,9 @@ def test_the_demo_tells_a_story_a_table_and_where_the_report_is(told: str) -> No
         assert Path(path).stat().st_size > 10_000, label
 
 
-def test_every_user_was_optimised_by_the_pocket_model(told: str, folder: Path) -> None:
+def test_every_user_was_optimised_by_the_embedded_model(told: str, folder: Path) -> None:
     numbers = json.loads((folder / "run" / "report" / "results.json").read_text())
-    assert numbers["model"] == "pocket"
+    assert (numbers["model"], numbers["ranking"]) == ("smollm2-135m", "rerank")
     assert numbers["users"] == 4
     optimization = numbers["optimization"]
     assert optimization["completion_tokens"] > 0

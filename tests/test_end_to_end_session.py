@@ -1,4 +1,4 @@
-"""A debugging session with the pocket model: from a user to an export that does it again."""
+"""A debugging session with the embedded model: from a user to an export that does it again."""
 
 import os
 import re

@@ -60,7 +60,7 @@ async def abilities_of(server_can: Sensible) -> Abilities:
         (Sensible(options=0, echo_tokens=0), Abilities(), "listwise"),
         (
             Sensible(options=255, reranks=True),
-            Abilities(systemone=255, rerank=True),
+            Abilities(systemone=255, rerank=True, rerank_shares=True),
             "rerank",
         ),
         (Sensible(options=0), Abilities(), "listwise"),
@@ -100,7 +100,15 @@ async def test_every_mode_has_its_ranker_where_the_server_can_do_it() -> None:
         "rerank": RerankRanker,
         "listwise": ListwiseRanker,
     }
-    can = Abilities(systemone=26, top_logprobs=20, letters=26, echo=True, rerank=True, frame=PLAIN)
+    can = Abilities(
+        systemone=26,
+        top_logprobs=20,
+        letters=26,
+        echo=True,
+        rerank=True,
+        rerank_shares=True,
+        frame=PLAIN,
+    )
     async with connect(EndpointSettings("http://127.0.0.1:9/v1", "m")) as endpoint:
         for mode, kind in kinds.items():
             assert type(ranker_for(endpoint, mode, can)) is kind

@@ -117,3 +117,11 @@ def test_ordinals() -> None:
     assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 50)] == (
         ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "50th"]
     )
+
+
+def test_a_context_holds_its_parts_for_who_asks_for_the_note_apart() -> None:
+    known = ranking_context(task(), "likes boats")
+    assert known.without_note == ranking_context(task(), None).text
+    assert "likes boats" in known.note_alone
+    assert not any(item.title in known.note_alone for item in task().history)
+    assert ranking_context(task(), None).note_alone == ""

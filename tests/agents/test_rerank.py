@@ -1,3 +1,4 @@
+from dataclasses import replace
 from math import nan
 from typing import Any
 
@@ -90,3 +91,28 @@ async def test_any_titles_and_scores_give_a_permutation(
     assert sorted(ranking.order) == sorted(c.id for c in candidates)
     by_id = dict(zip([c.id for c in candidates], scores, strict=True))
     assert [by_id[i] for i in ranking.order] == sorted(scores, reverse=True)
+
+
+async def test_a_demonstration_that_is_asked_apart_counts_as_its_weight_says() -> None:
+    shares = {"STATE": (0.1, 0.2, 0.3, 0.4), "NOTE": (0.7, 0.1, 0.1, 0.1)}
+
+    def respond(path: str, body: dict[str, Any]) -> Any:
+        return 200, reranked(shares[body["query"].split()[0]]), {}
+
+    context = replace(CONTEXT, text="BOTH", without_note="STATE", note_alone="NOTE")
+    with LoopbackModel(respond) as server:
+        async with connect(EndpointSettings(server.url, "m")) as endpoint:
+            ranking, usage = await RerankRanker(endpoint, 0.5).rank(context, CANDIDATES)
+    # 0.1 sqrt(0.7), 0.2 sqrt(0.1), 0.3 sqrt(0.1), 0.4 sqrt(0.1)
+    weights = [0.1 * 0.7**0.5, *(p * 0.1**0.5 for p in (0.2, 0.3, 0.4))]
+    expected = [w / sum(weights) for w in weights]
+    assert [ranking.probabilities[f"c{n}"] for n in range(4)] == pytest.approx(expected)
+    assert ranking.order == ("c3", "c2", "c0", "c1")
+    assert usage.calls == 2
+
+
+async def test_without_a_demonstration_there_is_one_question() -> None:
+    with LoopbackModel(Sensible(reranks=True)) as server:
+        async with connect(EndpointSettings(server.url, "m")) as endpoint:
+            _, usage = await RerankRanker(endpoint, 0.5).rank(CONTEXT, CANDIDATES)
+    assert (usage.calls, len(server.requests)) == (1, 1)

@@ -72,7 +72,9 @@ def test_bad_input_is_one_line_and_exit_code_2(saved: Path, tmp_path: Path) -> N
     assert_refused(
         lrgd("data", "prepare", "--path", tmp_path, "--out", tmp_path / "b"), "Games.item"
     )
-    assert_refused(lrgd("optimize", saved, *run, "--base-url", "http://x/v1"), "belong together")
+    alone = ["--base-url", "http://127.0.0.1:9/v1"]
+    assert_refused(lrgd("optimize", saved, *run, *alone), "no answer from http://127.0.0.1:9")
+    assert_refused(lrgd("optimize", saved, *run, "--model", "/nope"), "no model '/nope'")
     no_answer = "no answer from m at http://127.0.0.1:9"
     assert_refused(lrgd("optimize", saved, *run, *nowhere), no_answer)
     assert_refused(lrgd("doctor", *nowhere), no_answer)
@@ -84,7 +86,7 @@ def test_bad_input_is_one_line_and_exit_code_2(saved: Path, tmp_path: Path) -> N
     assert_refused(lrgd("web", saved, "--host", "0.0.0.0"), "--token")
     assert_refused(lrgd("web", saved, "--user", "x"), "no user 'x'")
     assert_refused(lrgd("serve", "--engine", "vllm", "--python", "/no/python"), "/no/python")
-    assert_refused(lrgd("serve", "--model", tmp_path), "no model in")
+    assert_refused(lrgd("serve", "--model", tmp_path), "has no config.json")
 
 
 def test_a_changed_bundle_is_refused(saved: Path, tmp_path: Path) -> None:
@@ -233,6 +235,46 @@ def test_doctor_says_what_a_server_can_do_and_what_auto_takes() -> None:
     assert "up to 26 options" in told.stdout
     assert "--ranking logprobs is what auto takes" in told.stdout
     assert (as_json["mode"], as_json["abilities"]["letters"]) == ("logprobs", 52)
+
+
+def test_doctor_tries_the_modes_on_a_bundles_validation_tasks(saved: Path) -> None:
+    with LoopbackModel(Sensible(options=26, top=64, uncased=False)) as server:
+        told = lrgd("doctor", *endpoint(server), "--bundle", saved, "--users", 4)
+        found = lrgd("doctor", *endpoint(server), "--bundle", saved, "--users", 4, "--json")
+    assert told.returncode == 0, told.stderr
+    trials = {trial["mode"]: trial for trial in json.loads(found.stdout)["trials"]}
+    assert {"decision", "logprobs", "listwise"} <= trials.keys()
+    best = max(trials, key=lambda mode: trials[mode]["ndcg_10"]["mean"])
+    assert f"Take --ranking {best}:" in told.stdout
+    assert all(trial["tasks"] == 4 and trial["tokens"] > 0 for trial in trials.values())
+
+
+def test_a_servers_only_model_need_not_be_named(saved: Path, tmp_path: Path) -> None:
+    with LoopbackModel() as server:
+        alone = ["--run", tmp_path / "run", "--base-url", server.url]
+        made = lrgd("optimize", saved, *alone, "--users", 2, "--rounds", 1)
+        assert made.returncode == 0, made.stderr
+        scored = lrgd("evaluate", *alone, "--json")
+    assert json.loads(scored.stdout)["model"] == "m"
+
+
+def test_a_scored_run_is_published_as_two_files(saved: Path, tmp_path: Path) -> None:
+    with LoopbackModel() as server:
+        options = ["--run", tmp_path / "run", *endpoint(server)]
+        lrgd("optimize", saved, *options, "--users", 3, "--rounds", 1)
+        about = ["--command", "lrgd optimize BUNDLE", "--commit", "abc", "--out", tmp_path / "r/n"]
+        publish = ["report", "publish", tmp_path / "run", *endpoint(server), *about]
+        assert_refused(lrgd(*publish), "is not scored")
+        lrgd("evaluate", *options)
+        found = lrgd(*publish)
+    assert found.returncode == 0, found.stderr
+    numbers = json.loads((tmp_path / "r/n.json").read_text())
+    assert (numbers["command"], numbers["commit"]) == ("lrgd optimize BUNDLE", "abc")
+    assert len(numbers["bundle_sha256"]) == 64
+    text = (tmp_path / "r/n.md").read_text()
+    assert "| LRGD" in text
+    assert "LRGD minus zero-shot" in text
+    assert str(tmp_path) not in text + json.dumps(numbers)
 
 
 @pytest.mark.parametrize(
