@@ -21,7 +21,6 @@ from statistics import fmean
 from typing import get_args
 
 import torch
-from serving.models import DEFAULT, folder_of
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from agents.endpoint import EndpointSettings, connect
@@ -33,6 +32,7 @@ from agents.values import Ranking, RankingTask
 from evals.bundle import load_bundle
 from evals.metrics import ndcg_at
 from memory.errors import EndpointError
+from serving.models import DEFAULT, folder_of
 
 BATCH, NEW_TOKENS, TITLES = 10, 512, 10
 CONCURRENCY = 128

@@ -1,10 +1,36 @@
-"""The user and the two demonstrations that `lrgd equivalence` looks at when none are named."""
+"""What `lrgd equivalence` looks at: a task, two demonstrations, and the true item's first token."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from agents.prompts import plain
 from agents.values import Item, RankingTask
-from lrgd.local_model import LocalModel, ranking_prompt
-from theory import read_prompt
+from lrgd.local_model import LocalModel, RankingPrompt, ranking_prompt
+from theory import greedy, read_prompt
+from theory.decoder import Row
+
+OUTPUT_TOKENS = 8
+"""Output tokens of figure 8: an answer's "The shopper buys a" comes before any item."""
+TRIED = 5
+"""Tasks that are looked at for one whose answer names the true item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One task with a good and a bad demonstration, and what the model answers to the good one."""
+
+    local: LocalModel
+    task: RankingTask
+    demonstration: str
+    bad_demonstration: str
+    good: RankingPrompt
+    bad: RankingPrompt
+    rows: tuple[Row, ...]
+    """Of the model's own greedy answer to the good one, `OUTPUT_TOKENS` of them."""
+    token: int
+    """The first token of the true item's title, as the answer writes it or comes nearest to."""
+    named: bool
+    """Whether the answer has that token."""
 
 
 def note_of(item: Item) -> str:
@@ -20,28 +46,46 @@ def unlike(task: RankingTask, target: Item) -> Item:
     return next(apart, others[-1])
 
 
-def choose(
-    local: LocalModel, tasks: Sequence[RankingTask], demonstration: str | None
-) -> tuple[RankingTask, str, str]:
-    """A task with its good and its bad demonstration.
+def choose(local: LocalModel, tasks: Sequence[RankingTask], demonstration: str | None) -> Case:
+    """The first task whose good demonstration makes the model name the true item, else the first.
 
     Args:
         local: the model.
-        tasks: of which the first is taken whose target the good demonstration puts first, or the
-            very first if there is none.
+        tasks: of which the first `TRIED` are looked at.
         demonstration: the good one; None writes one that names the target.
     """
-    found = [(task, *_notes(task, demonstration)) for task in tasks]
-    return next((f for f in found if len(found) > 1 and _first(local, *f[:2])), found[0])
+    cases = [case_of(local, tasks[0], demonstration)]
+    for task in tasks[1:TRIED]:
+        if cases[-1].named:
+            return cases[-1]
+        cases.append(case_of(local, task, demonstration))
+    return cases[-1] if cases[-1].named else cases[0]
 
 
-def _notes(task: RankingTask, demonstration: str | None) -> tuple[str, str]:
-    assert task.target is not None
-    good = note_of(task.target) if demonstration is None else demonstration
-    return good, note_of(unlike(task, task.target))
+def case_of(local: LocalModel, task: RankingTask, demonstration: str | None) -> Case:
+    """A task with its two demonstrations, read by the model."""
+    target = task.target
+    assert target is not None
+    good_text = note_of(target) if demonstration is None else demonstration
+    bad_text = note_of(unlike(task, target))
+    good = ranking_prompt(local, task, good_text)
+    written, rows = greedy(read_prompt(local.decoder, good.partition.ids), OUTPUT_TOKENS)
+    token = _nearest(rows, _first_tokens(local, target))
+    bad = ranking_prompt(local, task, bad_text)
+    return Case(
+        local, task, good_text, bad_text, good, bad, tuple(rows), token, named=token in written
+    )
 
 
-def _first(local: LocalModel, task: RankingTask, demonstration: str) -> bool:
-    ranked = ranking_prompt(local, task, demonstration)
-    logits = read_prompt(local.decoder, ranked.partition.ids).logits
-    return ranked.ranking(logits, task.candidates).order[0] == task.target_id
+def _first_tokens(local: LocalModel, item: Item) -> list[int]:
+    """At an answer's beginning, and after a blank."""
+    return [local.tokens(f"{blank}{plain(item.title)}")[0] for blank in ("", " ")]
+
+
+def _nearest(rows: Sequence[Row], tokens: Sequence[int]) -> int:
+    """The token that comes nearest to being written."""
+
+    def margin(token: int) -> float:
+        return min(float(row.logits.max() - row.logits[token]) for row in rows)
+
+    return min(tokens, key=margin)

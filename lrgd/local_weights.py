@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
 
 class LocalWeights:
-    """A model folder; the model of the session, or token counts and words are of another."""
+    """The session's model, or token counts and words are of another."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, model: str) -> None:
+        """A name of the catalogue, a folder, or a name on the model hub."""
+        self._given = model
 
     @cached_property
     def _model(self) -> "LocalModel":
         from lrgd.local_model import load_local
 
-        return load_local(self._path)
+        return load_local(self._given)
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text, without the chat template around it."""
@@ -33,13 +34,16 @@ class LocalWeights:
     def attribution(
         self, task: RankingTask, hand: Ranked, item: str, rival: str, settings: LoopSettings
     ) -> list[WordShift]:
-        """What each word does for the item against the rival, asked as a typed question.
+        """What each word does for the item against the rival.
+
+        A word effect is that of the title's likelihood, whatever the run's ranking mode.
 
         Raises:
             InputError: no such model, or the prompt does not fit it.
         """
-        from lrgd.explain import explain
+        from lrgd.explain import word_effects
         from lrgd.local_model import ranking_prompt
+        from theory import read_prompt
 
         prompt = ranking_prompt(
             self._model,
@@ -48,5 +52,6 @@ class LocalWeights:
             regularisation=settings.regularisation,
             order=settings.prompt_order,
         )
-        found = explain(self._model, task, hand.text, prompt, item, rival)
+        state = read_prompt(self._model.decoder, prompt.partition.ids)
+        found = word_effects(state, prompt, item, rival)
         return [WordShift(w.word, w.effect, w.centred) for w in found.words]

@@ -4,46 +4,44 @@ What needs torch is imported where it is used: every other command starts two se
 """
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from agents.prompts import REGULARISATION, PromptOrder
 from evals.bundle import Bundle, load_bundle
 from evals.journal import RunFolder
 from evals.protocol import freeze
 from evals.sample import sample_world
+from lrgd.files import write_over
+from lrgd.model_progress import fetching
 from lrgd.options import Json
 from lrgd.show import printer
-from lrgd.workbench import POCKET
+from lrgd.theory_progress import parts, spinner
 from memory.errors import InputError
-from serving.pocket import MODEL_DIR
+from serving.models import DEFAULT
 
 if TYPE_CHECKING:
-    from lrgd.equivalence import Equivalence
     from lrgd.local_model import LocalModel
 
 app = typer.Typer()
 
-LocalPath = Annotated[
+LocalName = Annotated[
     str,
     typer.Option(
         "--model",
-        help="Model folder, or a hub name in the local cache: Llama, Qwen2, Phi-3 or Mistral "
-        "weights as safetensors. Nothing is downloaded.",
-        show_default="the pocket model",
+        help="A name of `lrgd models`, a folder, or a name on the model hub: Llama, Qwen2, Phi-3 "
+        "or Mistral weights as safetensors.",
     ),
 ]
-POCKET_FOLDER = str(MODEL_DIR)
 
 
 @app.command()
 def equivalence(
     out: Annotated[Path, typer.Option(help="Folder for equivalence.json and the plots.")],
-    model: LocalPath = POCKET_FOLDER,
+    model: LocalName = DEFAULT,
     bundle: Annotated[
         Path | None, typer.Option(help="Bundle of the user. Without it: the sample world.")
     ] = None,
@@ -65,38 +63,30 @@ def equivalence(
     seeds: Annotated[int, typer.Option(min=1, help="Draws of random features.")] = 3,
     json_: Json = False,
 ) -> None:
-    """Check a model against its dual: one gradient step on the demonstration, on real weights."""
-    from lrgd.equivalence import measure
+    """Check a model against its dual: one gradient step on the demonstration, on real weights.
+
+    What is finished is printed and saved at once. The prompt is that of --ranking likelihood.
+    """
+    _patient_threads()
     from lrgd.equivalence_case import choose
+    from lrgd.equivalence_steps import Lab, measure
+    from lrgd.equivalence_view import show
     from lrgd.theory_plots import write_plots
 
     loaded = _bundle(bundle)
     tasks = [loaded.task(name, "test") for name in ([user] if user else loaded.users)]
     _make_folder(out)
-    with Console(stderr=True).status("loading the model") as status:
-        local = _load(model)
-        found = measure(
-            local,
-            *choose(local, tasks, demonstration),
-            tokens=tokens,
-            seeds=seeds,
-            report=status.update,
-        )
-        numbers = json.dumps(found.numbers(), indent=2, allow_nan=False)
-        (out / "equivalence.json").write_text(numbers + "\n", "utf-8")
-        plots = write_plots(found, out)
-    if json_:
-        print(numbers)
-        return
-    print(
-        f"{found.model}, user {found.user}: a prompt of {found.prompt_tokens} tokens, "
-        f"{found.demonstration_tokens} of them the demonstration D: {found.demonstration}"
-    )
-    for table in _tables(found):
-        printer().print(table)
-    print(f"Numbers: {out / 'equivalence.json'}")
-    for plot in plots:
-        print(f"Plot:    {plot}")
+    local, file, numbers = _load(model), out / "equivalence.json", ""
+    with parts() as report:
+        report("choosing a user", 0.0)
+        lab = Lab(choose(local, tasks, demonstration), tokens, seeds)
+        for step, found in measure(lab, report):
+            numbers = json.dumps(found.numbers(), indent=2, allow_nan=False)
+            write_over(file, numbers + "\n")
+            plots = write_plots(found, step, out)
+            if not json_:
+                show(found, step, plots)
+    print(numbers if json_ else f"Numbers: {file}")
 
 
 @app.command(name="explain")
@@ -113,12 +103,16 @@ def explain_ranking(
     demonstration: Annotated[
         str | None, typer.Option(help="Demonstration to explain, instead of a run's.")
     ] = None,
-    model: LocalPath = POCKET_FOLDER,
+    model: LocalName = DEFAULT,
     top: Annotated[int, typer.Option(min=1, help="Items to print.")] = 10,
     html: Annotated[Path | None, typer.Option(help="Write the explanation as a page, too.")] = None,
     json_: Json = False,
 ) -> None:
-    """Rank a user's candidates and show which words of the demonstration moved an item."""
+    """Rank a user's candidates by likelihood, and show which words of the note moved an item.
+
+    A word effect is that of the title's likelihood, whatever the run's ranking mode.
+    """
+    _patient_threads()
     from lrgd.explain import explain
     from lrgd.explanation_view import explanation_view, page
     from lrgd.local_model import ranking_prompt
@@ -131,11 +125,10 @@ def explain_ranking(
         if html.is_dir():
             raise InputError(f"{html} is a folder: name a file for --html")
         _make_folder(html.parent)
-    with Console(stderr=True).status("loading the model") as status:
-        local = _load(model)
-        prompt = ranking_prompt(local, task, text, regularisation=regularisation, order=order)
-        status.update("explaining")
-        found = explain(local, task, text, prompt, item or task.target_id)
+    local = _load(model)
+    prompt = ranking_prompt(local, task, text, regularisation=regularisation, order=order)
+    with spinner("ranking") as report:
+        found = explain(local, task, text, prompt, item or task.target_id, report=report)
     if html is not None:
         html.write_text(page(found, top), "utf-8")
     if json_:
@@ -157,7 +150,13 @@ def _make_folder(folder: Path) -> None:
 def _load(model: str) -> "LocalModel":
     from lrgd.local_model import load_local
 
-    return load_local(model, name=POCKET if model == POCKET_FOLDER else model)
+    return load_local(model, fetching)
+
+
+def _patient_threads() -> None:
+    """Before torch is loaded: beside a busy process its threads would wait, awake, for each other,
+    and one or two explanations would take minutes."""
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 def _bundle(path: Path | None) -> Bundle:
@@ -182,67 +181,3 @@ def _demonstration(
     if chosen is None:
         raise InputError(f"{run} has no demonstration of {user!r}: give --demonstration TEXT")
     return chosen.text, header.settings.regularisation, header.settings.prompt_order
-
-
-def _tables(found: "Equivalence") -> list[Table]:
-    return [_exactness(found), _advantages(found), _features(found), _needed(found)]
-
-
-def _exactness(found: "Equivalence") -> Table:
-    table = Table(title="Largest difference between the model and its exact dual")
-    table.add_column("")
-    for row in found.exactness:
-        table.add_column(row.precision, justify="right")
-    for name, label in (
-        ("heads", "head outputs"),
-        ("states", "hidden states"),
-        ("logits", "logits"),
-    ):
-        table.add_row(label, *(f"{getattr(row, name):.1e}" for row in found.exactness))
-    tokens = found.exactness[0].tokens
-    later = (f"{row.later_logits:.1e}" for row in found.exactness)
-    table.add_row(f"logits over {tokens} tokens", *later)
-    same = (f"{row.same_tokens} of {tokens}" for row in found.exactness)
-    table.add_row("same greedy tokens", *same)
-    return table
-
-
-def _advantages(found: "Equivalence") -> Table:
-    table = Table(title="Logit of the true item minus its best rival's")
-    table.add_column("what is seen of the demonstration")
-    table.add_column("advantage", justify="right")
-    a = found.advantages
-    table.add_row("all: W0 and the gradient step", f"{a.whole_prompt:+.3f}")
-    table.add_row("W0 alone, without the gradient step", f"{a.without_step:+.3f}")
-    table.add_row("masked for the last token only", f"{a.masked_at_answer:+.3f}")
-    table.add_row("masked for every token", f"{a.masked_everywhere:+.3f}")
-    return table
-
-
-def _features(found: "Equivalence") -> Table:
-    table = Table(
-        title="Random features: |h_D - h| / |h|, median over heads [least, most of seeds]"
-    )
-    table.add_column("D", justify="right")
-    for name in found.feature_errors:
-        table.add_column(name, justify="right")
-    sizes = next(iter(found.feature_errors.values()))
-    for size in sizes:
-        cells = (by_size[size] for by_size in found.feature_errors.values())
-        row = (rf"{s.median:.2g} \[{s.low:.2g}, {s.high:.2g}]" for s in cells)
-        table.add_row(str(size), *row)
-    return table
-
-
-def _needed(found: "Equivalence") -> Table:
-    table = Table(title="log10 of the D that a head needs for an error of 10 % on exp(x.y)")
-    table.add_column("heads")
-    table.add_column("S", justify="right")
-    names = list(found.heads[0].log10_needed)
-    for name in names:
-        table.add_column(name, justify="right")
-    by_s = sorted(found.heads, key=lambda h: h.s)
-    for label, head in (("least S", by_s[0]), ("median", by_s[len(by_s) // 2]), ("most", by_s[-1])):
-        needed = (f"{head.log10_needed[name]:.1f}" for name in names)
-        table.add_row(f"{label}: layer {head.layer}, head {head.head}", f"{head.s:.1f}", *needed)
-    return table

@@ -1,5 +1,6 @@
 """The plots of `lrgd equivalence`: figure 8, errors against D and depth, S of the heads."""
 
+from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
 
@@ -21,18 +22,12 @@ COLOURS: dict[MapName, str] = {
 }
 
 
-def write_plots(found: Equivalence, folder: Path) -> list[Path]:
-    """Write all plots as PNG and return their paths."""
-    figures = {
-        "figure8": figure8(found),
-        "error_by_features": error_by_features(found),
-        "error_by_depth": error_by_depth(found),
-        "heads": heads(found),
-    }
+def write_plots(found: Equivalence, step: str, folder: Path) -> list[Path]:
+    """Write the plots of a step of `lrgd.equivalence_steps` as PNG and return their paths."""
     paths = []
-    for name, figure in figures.items():
+    for name, draw in PLOTS.get(step, {}).items():
         paths.append(folder / f"{name}.png")
-        figure.savefig(paths[-1], dpi=110)
+        draw(found).savefig(paths[-1], dpi=110)
     return paths
 
 
@@ -40,6 +35,7 @@ def figure8(found: Equivalence) -> Figure:
     """Squared distance to the emitting state over demonstration samples and output tokens."""
     figure, axes = canvas("Figure 8: distance to the state that emits the true item")
     for name, colour, curve in (("good", BLUE, found.good), ("bad", RED, found.bad)):
+        assert curve is not None
         samples = curve.distances.shape[1] - 1
         relative = curve.distances[:, 1:].flatten() / curve.target_norm
         x = torch.arange(1, len(relative) + 1)
@@ -56,7 +52,8 @@ def figure8(found: Equivalence) -> Figure:
 
 def error_by_features(found: Equivalence) -> Figure:
     """Median error of the heads against D, with the spread over seeds."""
-    figure, axes = canvas("Random features against the model's heads")
+    figure, axes = canvas(f"Random features against {found.feature_heads} of the model's heads")
+    assert found.feature_errors is not None
     for name, by_size in found.feature_errors.items():
         shown = {d: s for d, s in by_size.items() if isfinite(s.median)}
         medians = [s.median for s in shown.values()]
@@ -76,10 +73,10 @@ def error_by_features(found: Equivalence) -> Figure:
 
 def error_by_depth(found: Equivalence) -> Figure:
     """Error of the residual stream after each layer, all heads approximated."""
-    figure, axes = canvas(f"Error against depth, D = {found.depth_size}")
-    for name, by_layer in found.depth_errors.items():
-        medians = [s.median for s in by_layer]
-        axes.plot(range(len(medians)), medians, "o-", color=COLOURS[name], label=name)
+    figure, axes = canvas(f"Error against depth, D = {found.depth_size}, one draw")
+    assert found.depth_errors is not None
+    for name, errors in found.depth_errors.items():
+        axes.plot(range(len(errors)), errors, "o-", color=COLOURS[name], label=name)
     axes.set(xlabel="layers passed", ylabel="|x_D - x| / |x| of the residual stream")
     return with_legend(figure)
 
@@ -94,11 +91,19 @@ def heads(found: Equivalence) -> Figure:
         marker = "x" if name == "hyperbolic" else "o"
         axes.scatter(x, y, s=26, marker=marker, color=colour, alpha=0.8, label=name)
     axes.axhline(2, color="black", linestyle=":", label=f"the paper's D, about {PAPERS_D}")
-    axes.set(xscale="log", xlabel="S = |x + y|^2 of the head", ylabel="log10 of the D needed")
-    axes.set_yscale("symlog", linthresh=10)
+    axes.set(xlabel="S = |x + y|^2 of the head", ylabel="log10 of the D needed")
     axes.set_ylim(bottom=0)
     return with_legend(figure)
 
 
 def _matches(curve: Curve) -> str:
     return f"{sum(curve.matches)} of {len(curve.matches)}"
+
+
+PLOTS: dict[str, dict[str, Callable[[Equivalence], Figure]]] = {
+    "figure 8": {"figure8": figure8},
+    "S of the heads": {"heads": heads},
+    "random features": {"error_by_features": error_by_features},
+    "error against depth": {"error_by_depth": error_by_depth},
+}
+"""Step -> plot -> how it is drawn."""

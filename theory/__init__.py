@@ -8,6 +8,7 @@
     partition                         a prompt's tokens split into T and D
     decoder, last_row, greedy         a whole model as duals; its last row recomputed; itself
     attribution, counterfactual       which demonstration tokens moved a logit
+    continuations                     likelihoods of whole texts, also with tokens masked
     convergence, approximation        figure 8; how far random features are from a real head
 
 What is exact and what is not: docs/theory.md.
@@ -15,6 +16,7 @@ What is exact and what is not: docs/theory.md.
 
 from theory.adapters import Decoder, adapt
 from theory.attribution import Attribution, attribute
+from theory.continuations import log_likelihoods
 from theory.counterfactual import masked_at_answer, masked_everywhere
 from theory.decoder import DualDecoder
 from theory.greedy import greedy
@@ -33,6 +35,7 @@ __all__ = [
     "exact_norms",
     "greedy",
     "locate",
+    "log_likelihoods",
     "masked_at_answer",
     "masked_everywhere",
     "partition",

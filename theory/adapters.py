@@ -172,6 +172,29 @@ class Decoder:
         cos, sin = self.model.model.rotary_emb(like[None, None], position_ids=index)
         return cos[0, 0], sin[0, 0]
 
+    def attention_mask(self, sees: Tensor, distances: Tensor, like: Tensor) -> Any:
+        """Which token sees which, as the model's forward pass takes it.
+
+        Args:
+            sees: booleans of shape (queries, keys).
+            distances: how far each key stands before each query, shape (queries, keys): layers
+                with a window see no further than that.
+            like: gives the type.
+        """
+
+        def mask(window: int | None) -> Tensor:
+            seen = sees if window is None else sees & (distances < window)
+            hidden = like.new_zeros(seen.shape).masked_fill(~seen, torch.finfo(like.dtype).min)
+            return hidden[None, None]
+
+        windows = [layer.window for layer in self.layers]
+        if len(set(windows)) == 1:
+            return mask(windows[0])
+        kinds = self.model.config.layer_types
+        return {
+            kind: mask(window) for kind, window in dict(zip(kinds, windows, strict=True)).items()
+        }
+
     def logits(self, state: Tensor) -> Tensor:
         """(..., hidden) -> (..., vocabulary)."""
         scores: Tensor = self.head(self.final_norm(state))

