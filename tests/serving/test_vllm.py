@@ -1,7 +1,7 @@
 """vLLM for real, its CPU build: `make test-vllm` makes its environment and runs these.
 
-Two models: the pocket model, and a tiny Qwen3 with random weights, since vLLM's `/v1/systemone`
-takes no Llama, and its grammars no WordPiece tokenizer.
+Two models: SmolLM2, and a tiny Qwen3 with random weights, since vLLM's `/v1/systemone` takes no
+Llama.
 """
 
 import os
@@ -22,15 +22,15 @@ import pytest
 from agents.choices import Logprobs, SystemOne
 from agents.endpoint import EndpointSettings, connect
 from agents.heats import ChoiceRanker
-from agents.probe import RankingMode, probe
-from agents.prompts import ranking_state
+from agents.probe import RankingMode, probe, ranker_for
+from agents.prompts import ranking_context
 from agents.recommender import ListwiseRanker
 from agents.values import RankingTask
 from evals.bundle import Bundle
 from evals.metrics import ndcg_at
 from graphs import LoopSettings, build_graph, build_recommendation_graph
 from lrgd.workbench import ModelChoice, open_workbench
-from serving.pocket import MODEL_DIR
+from serving.models import DEFAULT, folder_of
 from tests.families import make
 
 pytestmark = pytest.mark.vllm
@@ -78,8 +78,8 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture(scope="module")
-def pocket() -> Iterator[EndpointSettings]:
-    with served(MODEL_DIR) as settings:
+def smollm() -> Iterator[EndpointSettings]:
+    with served(folder_of(DEFAULT)) as settings:
         yield settings
 
 
@@ -108,12 +108,12 @@ async def the_whole_loop(
     assert bench.meter.calls >= state["usage"].calls
 
 
-@pytest.mark.parametrize("mode", ["logprobs", "listwise"])
-async def test_the_pocket_model_goes_through_the_whole_loop(
-    pocket: EndpointSettings, mode: RankingMode, bundle: Bundle, tmp_path: Path
+@pytest.mark.parametrize("mode", ["likelihood", "logprobs", "listwise"])
+async def test_smollm2_goes_through_the_whole_loop(
+    smollm: EndpointSettings, mode: RankingMode, bundle: Bundle, tmp_path: Path
 ) -> None:
     task = bundle.task(next(iter(bundle.users)), "validation")
-    await the_whole_loop(pocket, mode, task, tmp_path)
+    await the_whole_loop(smollm, mode, task, tmp_path)
 
 
 @pytest.mark.parametrize("mode", ["decision", "logprobs", "listwise"])
@@ -124,10 +124,10 @@ async def test_qwen3_goes_through_the_whole_loop_in_every_mode(
     await the_whole_loop(qwen, mode, task, tmp_path)
 
 
-async def test_what_the_probe_finds(pocket: EndpointSettings, qwen: EndpointSettings) -> None:
-    async with connect(pocket) as endpoint:
+async def test_what_the_probe_finds(smollm: EndpointSettings, qwen: EndpointSettings) -> None:
+    async with connect(smollm) as endpoint:
         found = await probe(endpoint)
-    assert (found.systemone, found.top_logprobs, found.json_schema) == (0, 64, False)
+    assert (found.systemone, found.top_logprobs, found.echo) == (0, 64, True)
     async with connect(qwen) as endpoint:
         found = await probe(endpoint)
     assert (found.systemone, found.top_logprobs, found.letters) == (26, 64, 52)
@@ -139,7 +139,7 @@ async def test_a_typed_question_and_its_letters_are_the_same_reading(
 ) -> None:
     for user in list(bundle.users)[:5]:
         task = bundle.task(user, "test")
-        state = ranking_state(task, "likes boats")
+        state = ranking_context(task, "likes boats")
         async with connect(qwen) as endpoint:
             typed, _ = await ChoiceRanker(SystemOne(endpoint), 26).rank(state, task.candidates)
             logprobs = Logprobs(endpoint, 64)
@@ -159,20 +159,20 @@ async def test_structured_output_names_only_candidates(
     async with connect(qwen) as endpoint:
         model = endpoint.chat_model(temperature=0.0, max_tokens=1024)
         ranker = ListwiseRanker(model, as_json=True)
-        ranking, _ = await ranker.rank(ranking_state(task, None), task.candidates)
+        ranking, _ = await ranker.rank(ranking_context(task, None), task.candidates)
     audit = ranking.audit
     assert (audit.out_of_set, audit.named + audit.duplicates, audit.truncated) == (0, 10, False)
 
 
-async def test_the_pocket_model_ranks_by_letters_far_above_chance(
-    pocket: EndpointSettings, bundle: Bundle
+async def test_smollm2_ranks_by_likelihood_above_chance(
+    smollm: EndpointSettings, bundle: Bundle
 ) -> None:
     ndcg = []
-    async with connect(pocket) as endpoint:
+    async with connect(smollm) as endpoint:
+        ranker = ranker_for(endpoint, "likelihood", await probe(endpoint))
         for user in bundle.users:
             task = bundle.task(user, "test")
-            ranker = ChoiceRanker(Logprobs(endpoint, 64), 26)
-            ranking, _ = await ranker.rank(ranking_state(task, None), task.candidates)
+            ranking, _ = await ranker.rank(ranking_context(task, None), task.candidates)
             assert ranking.audit.missing == 0
             ndcg.append(float(ndcg_at(10, ranking.rank_of(str(task.target_id)))))
     # Random over 20 candidates: 0.23 on average.
@@ -180,10 +180,10 @@ async def test_the_pocket_model_ranks_by_letters_far_above_chance(
 
 
 async def test_the_prefix_cache_serves_what_the_calls_for_a_user_share(
-    pocket: EndpointSettings, bundle: Bundle
+    smollm: EndpointSettings, bundle: Bundle
 ) -> None:
     def counted(name: str) -> float:
-        url = pocket.base_url.removesuffix("/v1") + "/metrics"
+        url = smollm.base_url.removesuffix("/v1") + "/metrics"
         text = urllib.request.urlopen(url).read().decode()
         found = re.search(rf"^vllm:prefix_cache_{name}_total{{.*}} (\S+)$", text, re.MULTILINE)
         assert found is not None
@@ -191,9 +191,9 @@ async def test_the_prefix_cache_serves_what_the_calls_for_a_user_share(
 
     before = counted("queries"), counted("hits")
     task = bundle.task(next(iter(bundle.users)), "test")
-    async with connect(pocket) as endpoint:
+    async with connect(smollm) as endpoint:
         ranker = ChoiceRanker(Logprobs(endpoint, 64), 26)
         for _ in range(4):
-            await ranker.rank(ranking_state(task, None), task.candidates)
+            await ranker.rank(ranking_context(task, None), task.candidates)
     queries, hits = counted("queries") - before[0], counted("hits") - before[1]
     assert 0 < hits <= queries
