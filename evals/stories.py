@@ -18,6 +18,8 @@ class Story:
 
     why: str
     """Why this user is shown."""
+    moved: bool
+    """Whether it is for what LRGD did to the test task's ranking, the most or the least good."""
     user_id: str
     history: tuple[str, ...]
     """Titles, oldest first."""
@@ -41,6 +43,7 @@ def stories(
     gained = sorted((float(gain), user) for gain, user in zip(gains, users, strict=True))
     told = {record.user_id: record for record in records}
     shown: dict[str, str] = {}
+    extremes = {_user(gained[-1], 1), _user(gained[0], -1)}
     for user, why in (
         (_user(gained[-1], 1), f"LRGD gained most over {reference} on the test task"),
         (_user(gained[0], -1), f"LRGD lost most to {reference} on the test task"),
@@ -51,7 +54,7 @@ def stories(
     for user in users:
         if len(shown) < STORIES:
             shown.setdefault(user, "the first of the others")
-    return [_story(why, bundle, told[user], found) for user, why in shown.items()]
+    return [_story(why, user in extremes, bundle, told[user], found) for user, why in shown.items()]
 
 
 def perturbed_first(records: Iterable[UserRecord]) -> UserRecord:
@@ -89,13 +92,16 @@ def _user(gained: tuple[float, str], sign: int) -> str | None:
     return user if gain * sign > 0 else None
 
 
-def _story(why: str, bundle: Bundle, record: UserRecord, found: Mapping[str, Scored]) -> Story:
+def _story(
+    why: str, moved: bool, bundle: Bundle, record: UserRecord, found: Mapping[str, Scored]
+) -> Story:
     user = record.user_id
     validation, test = (bundle.task(user, split) for split in ("validation", "test"))
     assert validation.target is not None
     assert test.target is not None
     return Story(
         why=why,
+        moved=moved,
         user_id=user,
         history=tuple(item.title for item in validation.history),
         validation_target=validation.target.title,

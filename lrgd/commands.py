@@ -14,10 +14,7 @@ from agents.guard import Policy
 from agents.meter import Budget
 from agents.prompts import PromptOrder
 from evals.arms import Evaluation
-from evals.journal import UserRecord
-from evals.stories import perturbed_first
 from graphs import LoopSettings
-from graphs.recommendation import RecommendationState
 from graphs.settings import Judge
 from lrgd import runs, theory_commands
 from lrgd.case_commands import cases
@@ -48,6 +45,7 @@ from lrgd.show import (
     printer,
     recommendation_view,
     story,
+    story_ranks,
 )
 from lrgd.web.command import web
 from lrgd.workbench import ModelChoice, Workbench, settled
@@ -172,7 +170,7 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Folder for the bundle and the run.")] = Path(
         "runs/demo"
     ),
-    users: Users = 96,
+    users: Users = 32,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds a path.")] = DEFAULTS.rounds,
 ) -> None:
     """The whole job on the sample world, with the embedded model, in minutes."""
@@ -182,18 +180,25 @@ def demo(
     planned = runs.plan(bundle_path, run_path, choice, LoopSettings(rounds=rounds), users)
     run = runs.begin(planned, resume=run_path.exists())
 
-    async def whole_job(bench: Workbench) -> tuple[UserRecord, RecommendationState]:
+    async def whole_job(bench: Workbench) -> None:
         with Display() as display:
             await runs.optimize(run, bench, display)
             await runs.score(run, Evaluation(), bench, display)
-        record = perturbed_first(run.records)
-        return record, await runs.recommend(run, bench, record.user_id)
 
-    record, state = with_workbench(run, whole_job)
-    user = record.user_id
-    printer().print(story(record, run.bundle.task(user, "validation")))
-    printer().print(recommendation_view(state, run.bundle.task(user, "test"), 10))
+    with_workbench(run, whole_job)
+    _tell_stories(run)
     tell(run, Evaluation())
+
+
+def _tell_stories(run: runs.Run) -> None:
+    """The user whom LRGD's demonstration helped most on the test task, and whom it harmed most."""
+    records = {record.user_id: record for record in run.records}
+    for told in runs.found(run, Evaluation()).stories:
+        if told.moved:
+            printer().rule(told.why)
+            record = records[told.user_id]
+            printer().print(story(record, run.bundle.task(told.user_id, "validation")))
+            printer().print(story_ranks(told))
 
 
 def _check(settings: LoopSettings, choice: ModelChoice) -> None:

@@ -32,9 +32,7 @@ CandidateStrategy = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all that is drawn.")]
 BaseUrl = Annotated[
     str | None,
-    typer.Option(
-        help="OpenAI-compatible server, with /v1. Without it the model is started here."
-    ),
+    typer.Option(help="OpenAI-compatible server, with /v1. Without it the model is started here."),
 ]
 Model = Annotated[
     str | None,

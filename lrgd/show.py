@@ -17,7 +17,7 @@ from evals.compare import Comparison
 from evals.findings import Findings, verdict
 from evals.journal import UserRecord
 from evals.report import worth_an_audit
-from evals.stories import path_table
+from evals.stories import Story, path_table
 from evals.tables import Table as Texts
 from evals.tables import agreement_table, audit_table, quality_table
 from graphs.recommendation import RecommendationState
@@ -105,6 +105,12 @@ def survey_table(survey: Survey) -> RenderableType:
     for ability, found in rows.items():
         table.add_row(ability, Text(found or "no"))
     return table
+
+
+def story_ranks(told: Story) -> RenderableType:
+    """Where each method put the test task's true next item."""
+    ranks = ", ".join(f"{method} {rank}" for method, rank in told.ranks.rows)
+    return Text(f"Test task, rank of {told.test_target}: {ranks}\n")
 
 
 def trials_table(trials: Sequence[Trial]) -> RenderableType:
