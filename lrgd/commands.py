@@ -191,14 +191,15 @@ def demo(
 
 
 def _tell_stories(run: runs.Run) -> None:
-    """The user whom LRGD's demonstration helped most on the test task, and whom it harmed most."""
+    """The user whom LRGD's demonstration helped most on the test task, and whom it harmed most;
+    where it moved nobody, the first of the stories."""
     records = {record.user_id: record for record in run.records}
-    for told in runs.found(run, Evaluation()).stories:
-        if told.moved:
-            printer().rule(told.why)
-            record = records[told.user_id]
-            printer().print(story(record, run.bundle.task(told.user_id, "validation")))
-            printer().print(story_ranks(told))
+    stories = runs.found(run, Evaluation()).stories
+    for told in [one for one in stories if one.moved] or stories[:1]:
+        printer().rule(told.why)
+        record = records[told.user_id]
+        printer().print(story(record, run.bundle.task(told.user_id, "validation")))
+        printer().print(story_ranks(told))
 
 
 def _check(settings: LoopSettings, choice: ModelChoice) -> None:
