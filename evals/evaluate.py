@@ -41,9 +41,15 @@ async def score_users(
         report(score)
         return score
 
+    # A user's rankings follow one another: what their prompts share is then still in the server's
+    # cache, whatever it holds.
+    asked = [(arm, record) for arm in arms for record in arm.records]
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(arm, record)) for arm in arms for record in arm.records]
-    return [task.result() for task in tasks]
+        tasks = {
+            (id(arm), record.user_id): group.create_task(one(arm, record))
+            for arm, record in sorted(asked, key=lambda pair: pair[1].user_id)
+        }
+    return [tasks[id(arm), record.user_id].result() for arm, record in asked]
 
 
 async def _score(bundle: Bundle, arm: Arm, record: UserRecord, tools: Tools) -> Score:
