@@ -170,7 +170,7 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Folder for the bundle and the run.")] = Path(
         "runs/demo"
     ),
-    users: Users = 32,
+    users: Users = 20,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds a path.")] = DEFAULTS.rounds,
 ) -> None:
     """The whole job on the sample world, with the embedded model, in minutes."""

@@ -15,7 +15,7 @@ from transformers import DynamicCache
 from memory.errors import InputError
 from theory.prompt_state import PromptState
 
-ROW = 600
+ROW = 384
 """Tokens of a row, about: attention between its parts, for nothing, stays small."""
 
 
