@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from agents.choices import Decisions, Logprobs, SystemOne
     from agents.endpoint import EndpointSettings
     from agents.heats import ChoiceRanker
+    from agents.likelihood import LikelihoodRanker
+    from agents.prompts import RankingContext
     from agents.recommender import ListwiseRanker, Ranker, ShuffledRanker
+    from agents.rerank import RerankRanker
     from agents.values import Item, Ranking, RankingTask
     from graphs import LoopSettings, build_graph, build_recommendation_graph, open_checkpoints
     from graphs.session import Session, dispatch, open_session
@@ -26,7 +29,10 @@ _HOMES = {
     "agents.endpoint": ("EndpointSettings",),
     "agents.choices": ("Decisions", "Logprobs", "SystemOne"),
     "agents.heats": ("ChoiceRanker",),
+    "agents.likelihood": ("LikelihoodRanker",),
+    "agents.prompts": ("RankingContext",),
     "agents.recommender": ("ListwiseRanker", "Ranker", "ShuffledRanker"),
+    "agents.rerank": ("RerankRanker",),
     "agents.values": ("Item", "Ranking", "RankingTask"),
     "graphs": ("LoopSettings", "build_graph", "build_recommendation_graph", "open_checkpoints"),
     "graphs.session": ("Session", "dispatch", "open_session"),
@@ -43,6 +49,7 @@ __all__ = [
     "DemonstrationMemory",
     "EndpointSettings",
     "Item",
+    "LikelihoodRanker",
     "ListwiseRanker",
     "Logprobs",
     "LoopSettings",
@@ -50,7 +57,9 @@ __all__ = [
     "ModelChoice",
     "Ranker",
     "Ranking",
+    "RankingContext",
     "RankingTask",
+    "RerankRanker",
     "Session",
     "ShuffledRanker",
     "SystemOne",
