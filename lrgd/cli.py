@@ -3,6 +3,7 @@
 0: done. 2: bad input, or an endpoint that cannot be used. 130: stopped by Ctrl-C.
 """
 
+import os
 import sys
 
 INTERRUPTED = 130
@@ -13,6 +14,9 @@ KEPT = "what is done is kept, and a run goes on with --resume"
 
 def main() -> None:
     """Run the command line."""
+    # Before torch is loaded: beside a busy process its threads would wait, awake, for each other,
+    # and an explanation would take minutes.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     import agents
 
     if getattr(agents, "DISTRIBUTION", "") != "lrgd":

@@ -4,7 +4,6 @@ What needs torch is imported where it is used: every other command starts two se
 """
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,7 +66,6 @@ def equivalence(
 
     What is finished is printed and saved at once. The prompt is that of --ranking likelihood.
     """
-    _patient_threads()
     from lrgd.equivalence_case import choose
     from lrgd.equivalence_steps import Lab, measure
     from lrgd.equivalence_view import show
@@ -112,7 +110,6 @@ def explain_ranking(
 
     A word effect is that of the title's likelihood, whatever the run's ranking mode.
     """
-    _patient_threads()
     from lrgd.explain import explain
     from lrgd.explanation_view import explanation_view, page
     from lrgd.local_model import ranking_prompt
@@ -151,12 +148,6 @@ def _load(model: str) -> "LocalModel":
     from lrgd.local_model import load_local
 
     return load_local(model, fetching)
-
-
-def _patient_threads() -> None:
-    """Before torch is loaded: beside a busy process its threads would wait, awake, for each other,
-    and one or two explanations would take minutes."""
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 def _bundle(path: Path | None) -> Bundle:

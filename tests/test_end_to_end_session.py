@@ -57,7 +57,7 @@ def test_every_command_showed_something(told: str) -> None:
         "path 2: its first demonstration",
         "a prefix cache serves them",
         "Changed: your demonstration",
-        "Word by word, in logits",
+        "Word by word, in nats",
         "written by a person",
         "perturbed from path 1",
         "prompt order from now on: demonstration-first",

@@ -234,11 +234,12 @@ class PartEffect:
 
 @dataclass(frozen=True, slots=True)
 class WordShift:
-    """What one word does on a model whose weights are here, in logits (theory/)."""
+    """What one word does on a model whose weights are here (theory/): in nats of the titles'
+    likelihoods, `direct` in logits of the first token in which they differ."""
 
     word: str
     effect: float
-    """Logit of the item minus the rival's: with the word, minus with it masked everywhere."""
+    """Item minus rival: with the word, minus with it masked everywhere."""
     direct: float
     """The direct path's part of it, centred."""
 

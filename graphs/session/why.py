@@ -17,7 +17,7 @@ from graphs.session.ranking import Tools, places_of, without_item
 from graphs.session.state import SessionState, settings_of
 from graphs.session.views import PartEffect, Place, Ranked, WhyView, WordShift
 from graphs.session.words import pieces, without
-from memory.errors import InputError
+from memory.errors import LrgdError
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,6 @@ async def _words(
         found = await asyncio.to_thread(
             tools.attribution, task, hand, item.item_id, rival.item_id, settings
         )
-    except InputError as error:  # the rankings above hold all the same
+    except LrgdError as error:  # the rankings above hold all the same
         return (), f"word by word: {error}"
     return found, ""
