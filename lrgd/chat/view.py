@@ -180,7 +180,10 @@ def _why(found: WhyView) -> RenderableType:
     ]
     if found.words:
         words = [Text(f"{visible(w.word)} {w.effect:+.2f}") for w in found.words]
-        parts += [Text("Word by word, in nats of the title (masked on the weights):"), Columns(words)]
+        parts += [
+            Text("Word by word, in nats of the title (masked on the weights):"),
+            Columns(words),
+        ]
     return Group(*parts, *([said(found.note, "dim")] if found.note else []))
 
 
