@@ -20,9 +20,8 @@ from memory.errors import EndpointError
 TOLERANCE = 1e-3
 """By how much the sum of probabilities may differ from 1."""
 NOTE_WEIGHT = 0.5
-"""Of a demonstration that is read apart, against history's 1. In the query, among some 250 tokens
-of history, four notes moved nDCG@10 by +0.000 +- 0.009 on average, apart by +0.007 +- 0.017; chosen
-by the validation task +0.005 and +0.021 +- 0.035 (SmolLM2-135M, 60 users of Toys)."""
+"""Of a demonstration that is read apart, against history's 1. Picked by hand, no difference of its
+trial is clear of 0: docs/models.md, "A demonstration is read apart"."""
 LEAST = 1e-30
 """A probability that rounds to 0 has this logarithm."""
 
