@@ -5,7 +5,7 @@ READY := .venv/.ready
 
 VLLM := .venv-vllm/.ready
 
-.PHONY: demo test lint test-shared test-vllm test-browser format
+.PHONY: demo test lint tree test-shared test-vllm test-browser format
 
 demo: $(READY)
 	$(BIN)/lrgd demo
@@ -13,12 +13,18 @@ demo: $(READY)
 # The model comes first: the tests reach nothing beyond loopback.
 test: $(READY)
 	$(BIN)/lrgd models get smollm2-135m
-	$(BIN)/pytest --cov=agents --cov=graphs --cov=memory --cov=evals --cov=theory --cov=serving --cov-fail-under=90
+	$(BIN)/pytest --cov=lrgd --cov-fail-under=90
 
-lint: $(READY)
+lint: $(READY) tree
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	cd build/tree && ../../$(BIN)/mypy --config-file ../../pyproject.toml
+
+# The package as it is installed, made of links: mypy and editors look for `lrgd.agents` in folders.
+tree:
+	rm -rf build/tree && mkdir -p build/tree/lrgd
+	cd build/tree/lrgd && ln -s ../../../lrgd/* . && \
+	ln -s $(foreach room,agents core evals graphs memory serving theory,../../../$(room)) .
 
 test-shared: $(READY)
 	$(BIN)/pytest -m shared

@@ -6,7 +6,7 @@ moves before the rank does: one lucky rank weighs less.
 
 from math import log, log2
 
-from agents.values import Ranking
+from lrgd.agents.values import Ranking
 
 LEAST_PROBABILITY = 1e-9
 """Stands for none: one candidate that got nothing must not outweigh all other tasks."""

@@ -14,10 +14,10 @@ from typing import Literal
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
-from agents.endpoint import Usage, translated_errors, usage_of
-from agents.prompts import REGULARISATION, Attempt, PromptOrder, generation_messages, plain
-from agents.reasoning import separated
-from agents.values import Item, RankingTask
+from lrgd.agents.endpoint.client import Usage, translated_errors, usage_of
+from lrgd.agents.endpoint.reasoning import separated
+from lrgd.agents.prompts import REGULARISATION, Attempt, PromptOrder, generation_messages, plain
+from lrgd.agents.values import Item, RankingTask
 
 Verdict = Literal["usable", "empty", "cut_off", "refused", "names_target"]
 """empty: it says nothing. cut_off: the token budget ended it before its first sentence did.

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from memory import Embed
+from lrgd.memory import Embed
 
 Policy = Literal["least_similar", "random"]
 

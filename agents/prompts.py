@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from string import ascii_lowercase, ascii_uppercase
 from typing import Literal
 
-from agents.values import Item, RankingTask
+from lrgd.agents.values import Item, RankingTask
 
 PromptOrder = Literal["instruction_first", "demonstration_first"]
 

@@ -1,10 +1,7 @@
 """Recommender: ranks the candidates of a task. Stage 2 of LRGD (arXiv 2504.04386).
 
-Five modes behind one interface, `Ranker`. `decision` and `logprobs` read a probability for each
-candidate (`agents.heats`, `agents.choices`); `likelihood` scores each title as the answer
-(`agents.likelihood`); `rerank` has the server score them (`agents.rerank`); `listwise` has the
-model write the list, as in the paper, and parses it. All return a permutation of the candidates,
-whatever the model did.
+One interface, `Ranker`, and a file in `agents/ranking/` for each way of asking. All return a
+permutation of the candidates, whatever the model did.
 """
 
 import asyncio
@@ -12,15 +9,11 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
-from typing import Any, Protocol
+from typing import Protocol
 
-from langchain_core.language_models import BaseChatModel
-
-from agents.endpoint import Usage, translated_errors, usage_of
-from agents.listwise import parse_list
-from agents.prompts import RankingContext, listwise_prompt, option_names
-from agents.reasoning import separated
-from agents.values import Item, Ranking, total
+from lrgd.agents.endpoint.client import Usage
+from lrgd.agents.prompts import RankingContext
+from lrgd.agents.values import Item, Ranking, total
 
 
 class Ranker(Protocol):
@@ -29,34 +22,6 @@ class Ranker(Protocol):
     async def rank(
         self, context: RankingContext, candidates: Sequence[Item]
     ) -> tuple[Ranking, Usage]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ListwiseRanker:
-    """The paper's protocol: the model writes the best titles, in order."""
-
-    model: BaseChatModel
-    name: str = "the chat model"
-    length: int = 10
-    """Titles to ask for."""
-    as_json: bool = False
-    """Whether to hold the answer to a JSON schema: only for servers that constrain it."""
-
-    async def rank(
-        self, context: RankingContext, candidates: Sequence[Item]
-    ) -> tuple[Ranking, Usage]:
-        names, length = list(option_names(candidates)), min(self.length, len(candidates))
-        prompt = listwise_prompt(context.text, names, length, as_json=self.as_json)
-        options: dict[str, Any] = {}
-        if self.as_json:
-            options["response_format"] = ranking_schema(names, length)
-        with translated_errors(self.name):
-            answer = await self.model.ainvoke([{"role": "user", "content": prompt}], **options)
-        truncated = answer.response_metadata.get("finish_reason") == "length"
-        # Any LangChain model may be given: ours has taken its thoughts out already.
-        text = separated(str(answer.text)).text
-        ranking = parse_list(text, candidates, asked=length, truncated=truncated)
-        return ranking, usage_of(answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +67,3 @@ def averaged(rankings: Sequence[Ranking], candidates: Sequence[Item]) -> Ranking
     moved = fmean(pstdev(of_item) for of_item in ranks.values())
     audit = total([r.audit for r in rankings], position_sd=moved)
     return Ranking(tuple(order), audit, probabilities, tuple(strict) if lists else None)
-
-
-def ranking_schema(names: Sequence[str], length: int) -> dict[str, Any]:
-    """The `response_format` that admits only JSON objects with `length` of the names."""
-    titles = {
-        "type": "array",
-        "items": {"type": "string", "enum": list(names)},
-        "minItems": length,
-        "maxItems": length,
-    }
-    schema = {
-        "type": "object",
-        "properties": {"ranking": titles},
-        "required": ["ranking"],
-        "additionalProperties": False,
-    }
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": "ranking", "schema": schema, "strict": True},
-    }

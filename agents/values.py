@@ -9,7 +9,7 @@ from math import inf
 from operator import attrgetter
 from typing import Any
 
-from memory import as_tuples
+from lrgd.core.frozen import as_tuples
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,15 +24,15 @@ from typing import Any
 
 from langgraph.cache.sqlite import SqliteCache
 
-from agents.choices import SystemOne
-from agents.endpoint import EndpointSettings, connect
-from agents.heats import ChoiceRanker
-from agents.values import RankingTask
-from evals.protocol import freeze
-from evals.sample import sample_world
-from graphs import LoopSettings, build_graph, open_checkpoints
+from lrgd.agents.endpoint.client import EndpointSettings, connect
+from lrgd.agents.ranking.choices import SystemOne
+from lrgd.agents.ranking.heats import ChoiceRanker
+from lrgd.agents.values import RankingTask
+from lrgd.evals.data.protocol import freeze
+from lrgd.evals.data.sample import sample_world
+from lrgd.graphs import LoopSettings, build_graph, open_checkpoints
 from lrgd.jobs import COLLECT_AFTER
-from memory import DemonstrationMemory
+from lrgd.memory import DemonstrationMemory
 from tests.scripted import hashed_words
 
 SERVER = """

@@ -23,26 +23,21 @@ from typing import Any
 
 import torch
 
-from agents.endpoint import connect
-from agents.prompts import (
-    option_names,
-    ranking_context,
-    rerank_query,
-    title_prompt,
-)
-from agents.rerank import RerankRanker
-from agents.values import RankingTask
-from evals.bundle import load_bundle
-from evals.protocol import freeze
-from evals.sample import sample_world
-from serving.embedded.engine import CAPACITY
-from serving.embedded.heads import RetrievalHeads, load_heads
-from serving.embedded.prefixes import Prefixes
-from serving.embedded.reranking import Reranker, probabilities
-from serving.embedded.scoring import score
-from serving.embedded.weights import Weights, load
-from serving.models import DEFAULT, folder_of
-from serving.server import serve_embedded
+from lrgd.agents.endpoint.client import connect
+from lrgd.agents.prompts import option_names, ranking_context, rerank_query, title_prompt
+from lrgd.agents.ranking.rerank import RerankRanker
+from lrgd.agents.values import RankingTask
+from lrgd.evals.data.bundle import load_bundle
+from lrgd.evals.data.protocol import freeze
+from lrgd.evals.data.sample import sample_world
+from lrgd.serving.embedded.engine import CAPACITY
+from lrgd.serving.embedded.heads import RetrievalHeads, load_heads
+from lrgd.serving.embedded.prefixes import Prefixes
+from lrgd.serving.embedded.reranking import Reranker, probabilities
+from lrgd.serving.embedded.scoring import score
+from lrgd.serving.embedded.weights import Weights, load
+from lrgd.serving.models import DEFAULT, folder_of
+from lrgd.serving.server import serve_embedded
 
 NOTES = (
     "Enjoys building things with friends and looks for what lasts.",

@@ -21,9 +21,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from lrgd.local_model import load_local
-from serving.models import DEFAULT
-from theory import Decoder, PromptState, adapt, attribute, read_prompt
+from lrgd.explain.model import load_local
+from lrgd.serving.models import DEFAULT
+from lrgd.theory import Decoder, PromptState, adapt, attribute, read_prompt
 
 LENGTHS = (512, 1024, 2048)
 RUNS = 5

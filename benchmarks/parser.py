@@ -14,8 +14,8 @@ import warnings
 from hypothesis import strategies as st
 from hypothesis.errors import NonInteractiveExampleWarning
 
-from agents.listwise import parse_list
-from agents.values import Item
+from lrgd.agents.ranking.parser import parse_list
+from lrgd.agents.values import Item
 
 ANSWERS = 10_000
 TITLES = [

@@ -23,16 +23,17 @@ from typing import get_args
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from agents.endpoint import EndpointSettings, connect
-from agents.listwise import parse_list
-from agents.probe import RankingMode, probe, ranker_for
-from agents.prompts import listwise_prompt, option_names, ranking_context
-from agents.recommender import Ranker
-from agents.values import Ranking, RankingTask
-from evals.bundle import load_bundle
-from evals.metrics import ndcg_at
-from memory.errors import EndpointError
-from serving.models import DEFAULT, folder_of
+from lrgd.agents.endpoint.client import EndpointSettings, connect
+from lrgd.agents.prompts import listwise_prompt, option_names, ranking_context
+from lrgd.agents.ranking.modes import RankingMode, ranker_for
+from lrgd.agents.ranking.parser import parse_list
+from lrgd.agents.ranking.probe import probe
+from lrgd.agents.recommender import Ranker
+from lrgd.agents.values import Ranking, RankingTask
+from lrgd.core.errors import EndpointError
+from lrgd.evals.data.bundle import load_bundle
+from lrgd.evals.metrics import ndcg_at
+from lrgd.serving.models import DEFAULT, folder_of
 
 BATCH, NEW_TOKENS, TITLES = 10, 512, 10
 CONCURRENCY = 128

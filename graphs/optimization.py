@@ -19,16 +19,16 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
-from agents.endpoint import Usage
-from agents.evaluator import effect
-from agents.generator import Generator
-from agents.guard import CollapseGuard, Judgement
-from agents.recommender import Ranker
-from agents.values import RankingTask
-from graphs.path import RETRY, PathNodes, call_seed
-from graphs.settings import LoopSettings
-from graphs.state import LoopState, PathState, StopReason, Trial, as_task
-from memory import Demonstration, DemonstrationMemory
+from lrgd.agents.endpoint.client import Usage
+from lrgd.agents.evaluator import effect
+from lrgd.agents.generator import Generator
+from lrgd.agents.guard import CollapseGuard, Judgement
+from lrgd.agents.recommender import Ranker
+from lrgd.agents.values import RankingTask
+from lrgd.graphs.path import RETRY, PathNodes, call_seed
+from lrgd.graphs.settings import LoopSettings
+from lrgd.graphs.state import LoopState, PathState, StopReason, Trial, as_task
+from lrgd.memory import Demonstration, DemonstrationMemory
 
 
 def build_graph(
@@ -44,7 +44,7 @@ def build_graph(
 
     Args:
         model: writes demonstrations.
-        ranker: ranks candidates, see `agents.probe.ranker_for`.
+        ranker: ranks candidates, see `lrgd.agents.ranking.probe.ranker_for`.
         memory: keeps effective demonstrations, and embeds texts for the guard.
         settings: paths, rounds, guard and prompts.
         checkpointer: makes a run resumable by its `thread_id`; None for none.

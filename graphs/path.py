@@ -13,16 +13,16 @@ from typing import Any, Literal, TypedDict
 
 from langgraph.types import Command, RetryPolicy, Send
 
-from agents.endpoint import Usage
-from agents.evaluator import effect, log_probability, rank_from
-from agents.generator import Generator
-from agents.prompts import Attempt
-from agents.recommender import Ranker
-from agents.values import Ranking, RankingTask, total
-from graphs.settings import LoopSettings
-from graphs.state import PathTurn, Trial
-from memory import Demonstration, best_first
-from memory.errors import EndpointUnavailable
+from lrgd.agents.endpoint.client import Usage
+from lrgd.agents.evaluator import effect, log_probability, rank_from
+from lrgd.agents.generator import Generator
+from lrgd.agents.prompts import Attempt
+from lrgd.agents.recommender import Ranker
+from lrgd.agents.values import Ranking, RankingTask, total
+from lrgd.core.errors import EndpointUnavailable
+from lrgd.graphs.settings import LoopSettings
+from lrgd.graphs.state import PathTurn, Trial
+from lrgd.memory import Demonstration, best_first
 
 RETRY = RetryPolicy(max_attempts=3, retry_on=EndpointUnavailable)
 

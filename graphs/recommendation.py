@@ -9,13 +9,13 @@ from typing import Any, Literal, TypedDict
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 
-from agents.endpoint import Usage
-from agents.recommender import Ranker
-from agents.values import Ranking, RankingTask
-from graphs.path import RETRY
-from graphs.settings import LoopSettings
-from graphs.state import as_task
-from memory import Demonstration, DemonstrationMemory
+from lrgd.agents.endpoint.client import Usage
+from lrgd.agents.recommender import Ranker
+from lrgd.agents.values import Ranking, RankingTask
+from lrgd.graphs.path import RETRY
+from lrgd.graphs.settings import LoopSettings
+from lrgd.graphs.state import as_task
+from lrgd.memory import Demonstration, DemonstrationMemory
 
 SIMILAR_USERS = 2
 

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agents.guard import Policy
-from agents.prompts import REGULARISATION, PromptOrder, RankingContext, ranking_context
-from agents.values import RankingTask
+from lrgd.agents.guard import Policy
+from lrgd.agents.prompts import REGULARISATION, PromptOrder, RankingContext, ranking_context
+from lrgd.agents.values import RankingTask
 
 Judge = Literal["rank", "probability"]
 

@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import TypeAdapter
 
-from agents.endpoint import Usage
-from agents.generator import Draft, Verdict
-from agents.guard import Judgement
-from agents.values import Ranking, RankingAudit, RankingTask
-from memory import Demonstration, as_tuples
+from lrgd.agents.endpoint.client import Usage
+from lrgd.agents.generator import Draft, Verdict
+from lrgd.agents.guard import Judgement
+from lrgd.agents.values import Ranking, RankingAudit, RankingTask
+from lrgd.core.frozen import as_tuples
+from lrgd.memory import Demonstration
 
 StopReason = Literal["rounds", "solved"]
 

@@ -10,36 +10,43 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agents.choices import Decisions, Logprobs, SystemOne
-    from agents.endpoint import EndpointSettings
-    from agents.heats import ChoiceRanker
-    from agents.likelihood import LikelihoodRanker
-    from agents.prompts import RankingContext
-    from agents.recommender import ListwiseRanker, Ranker, ShuffledRanker
-    from agents.rerank import RerankRanker
-    from agents.values import Item, Ranking, RankingTask
-    from graphs import LoopSettings, build_graph, build_recommendation_graph, open_checkpoints
-    from graphs.session import Session, dispatch, open_session
-    from lrgd.desk import open_desk
+    from lrgd.agents.endpoint.client import EndpointSettings
+    from lrgd.agents.prompts import RankingContext
+    from lrgd.agents.ranking.choices import Decisions, Logprobs, SystemOne
+    from lrgd.agents.ranking.heats import ChoiceRanker
+    from lrgd.agents.ranking.likelihood import LikelihoodRanker
+    from lrgd.agents.ranking.listwise import ListwiseRanker
+    from lrgd.agents.ranking.rerank import RerankRanker
+    from lrgd.agents.recommender import Ranker, ShuffledRanker
+    from lrgd.agents.values import Item, Ranking, RankingTask
+    from lrgd.core.errors import LrgdError
+    from lrgd.debug import Session, dispatch, open_session
+    from lrgd.debug.desk import open_desk
+    from lrgd.graphs import LoopSettings, build_graph, build_recommendation_graph, open_checkpoints
+    from lrgd.memory import Demonstration, DemonstrationMemory, load_minilm
     from lrgd.workbench import ModelChoice, Workbench, open_workbench
-    from memory import Demonstration, DemonstrationMemory, load_minilm
-    from memory.errors import LrgdError
 
 _HOMES = {
-    "agents.endpoint": ("EndpointSettings",),
-    "agents.choices": ("Decisions", "Logprobs", "SystemOne"),
-    "agents.heats": ("ChoiceRanker",),
-    "agents.likelihood": ("LikelihoodRanker",),
-    "agents.prompts": ("RankingContext",),
-    "agents.recommender": ("ListwiseRanker", "Ranker", "ShuffledRanker"),
-    "agents.rerank": ("RerankRanker",),
-    "agents.values": ("Item", "Ranking", "RankingTask"),
-    "graphs": ("LoopSettings", "build_graph", "build_recommendation_graph", "open_checkpoints"),
-    "graphs.session": ("Session", "dispatch", "open_session"),
-    "lrgd.desk": ("open_desk",),
+    "lrgd.agents.endpoint.client": ("EndpointSettings",),
+    "lrgd.agents.ranking.choices": ("Decisions", "Logprobs", "SystemOne"),
+    "lrgd.agents.ranking.heats": ("ChoiceRanker",),
+    "lrgd.agents.ranking.likelihood": ("LikelihoodRanker",),
+    "lrgd.agents.prompts": ("RankingContext",),
+    "lrgd.agents.ranking.listwise": ("ListwiseRanker",),
+    "lrgd.agents.recommender": ("Ranker", "ShuffledRanker"),
+    "lrgd.agents.ranking.rerank": ("RerankRanker",),
+    "lrgd.agents.values": ("Item", "Ranking", "RankingTask"),
+    "lrgd.graphs": (
+        "LoopSettings",
+        "build_graph",
+        "build_recommendation_graph",
+        "open_checkpoints",
+    ),
+    "lrgd.debug": ("Session", "dispatch", "open_session"),
+    "lrgd.debug.desk": ("open_desk",),
     "lrgd.workbench": ("ModelChoice", "Workbench", "open_workbench"),
-    "memory": ("Demonstration", "DemonstrationMemory", "load_minilm"),
-    "memory.errors": ("LrgdError",),
+    "lrgd.memory": ("Demonstration", "DemonstrationMemory", "load_minilm"),
+    "lrgd.core.errors": ("LrgdError",),
 }
 
 __all__ = [

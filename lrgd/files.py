@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from memory.errors import InputError
+from lrgd.core.errors import InputError
 
 
 def write_over(path: Path, text: str) -> Path:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from langgraph.cache.sqlite import SqliteCache
 
-from agents.meter import Budget
+from lrgd.agents.endpoint.meter import Budget
 from lrgd.runs import Run
 from lrgd.show import paid_line
 from lrgd.workbench import Workbench, open_workbench

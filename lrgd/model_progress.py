@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from serving.models.catalogue import ModelEntry
-from serving.models.fetch import Progress
+from lrgd.serving.models.catalogue import ModelEntry
+from lrgd.serving.models.fetch import Progress
 
 
 def about(entry: ModelEntry) -> str:
@@ -21,7 +21,7 @@ def about(entry: ModelEntry) -> str:
 
 @contextmanager
 def fetching(entry: ModelEntry) -> Iterator[Progress]:
-    """A `serving.models.Report`: one bar, which says what is going on."""
+    """A `lrgd.serving.models.Report`: one bar, which says what is going on."""
     console = Console(stderr=True)
     console.print(about(entry), markup=False, highlight=False, soft_wrap=True)
     columns = (

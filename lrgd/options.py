@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from agents.probe import RankingMode
-from evals.candidates import Strategy
+from lrgd.agents.ranking.modes import RankingMode
+from lrgd.evals.data.candidates import Strategy
 
 BundlePath = Annotated[Path, typer.Argument(help="Folder of the bundle.")]
 Out = Annotated[Path, typer.Option(help="Folder to write the bundle to.")]

@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from evals.journal import Score, UserRecord
-from evals.optimize import Progress
+from lrgd.evals.runs.folder import Score, UserRecord
+from lrgd.evals.runs.optimize import Progress
 
 
 class Display:

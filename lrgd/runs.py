@@ -9,22 +9,22 @@ from tempfile import TemporaryDirectory
 
 from pydantic import TypeAdapter
 
-from agents.endpoint import Usage
-from agents.probe import RankingMode
-from evals.arms import Arm, Evaluation, arms_of, optimisations
-from evals.bundle import Bundle, load_bundle
-from evals.evaluate import score_users
-from evals.findings import Findings, findings
-from evals.journal import RunFolder, RunHeader, UserRecord
-from evals.methods import Tools
-from evals.optimize import optimize_users
-from evals.report import ReportFiles, write_report
-from graphs import LoopSettings, build_graph, build_recommendation_graph, open_checkpoints
-from graphs.recommendation import RecommendationState
+from lrgd.agents.endpoint.client import Usage
+from lrgd.agents.ranking.modes import RankingMode
+from lrgd.core.errors import InputError
+from lrgd.evals.data.bundle import Bundle, load_bundle
+from lrgd.evals.methods import Tools
+from lrgd.evals.report.findings import Findings, findings
+from lrgd.evals.report.page import ReportFiles, write_report
+from lrgd.evals.runs.arms import Arm, Evaluation, arms_of, optimisations
+from lrgd.evals.runs.evaluate import score_users
+from lrgd.evals.runs.folder import RunFolder, RunHeader, UserRecord
+from lrgd.evals.runs.optimize import optimize_users
+from lrgd.graphs import LoopSettings, build_graph, build_recommendation_graph, open_checkpoints
+from lrgd.graphs.recommendation import RecommendationState
+from lrgd.memory import DemonstrationMemory
 from lrgd.progress import Display
 from lrgd.workbench import ModelChoice, Workbench
-from memory import DemonstrationMemory
-from memory.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)

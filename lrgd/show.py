@@ -10,21 +10,21 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from agents.meter import Meter
-from agents.values import Item, Ranking, RankingTask
-from evals.bundle import Bundle
-from evals.compare import Comparison
-from evals.findings import Findings, verdict
-from evals.journal import UserRecord
-from evals.report import worth_an_audit
-from evals.stories import Story, path_table
-from evals.tables import Table as Texts
-from evals.tables import agreement_table, audit_table, quality_table
-from graphs.recommendation import RecommendationState
+from lrgd.agents.endpoint.meter import Meter
+from lrgd.agents.values import Item, Ranking, RankingTask
+from lrgd.evals.data.bundle import Bundle
+from lrgd.evals.report.compare import Comparison
+from lrgd.evals.report.findings import Findings, verdict
+from lrgd.evals.report.page import worth_an_audit
+from lrgd.evals.report.stories import Story, path_table
+from lrgd.evals.report.tables import Table as Texts
+from lrgd.evals.report.tables import agreement_table, audit_table, quality_table
+from lrgd.evals.runs.folder import UserRecord
+from lrgd.graphs.recommendation import RecommendationState
+from lrgd.memory import Demonstration
 from lrgd.runs import Estimate
 from lrgd.trials import Trial
 from lrgd.workbench import Survey
-from memory import Demonstration
 
 SHOWN = ("nDCG@1", "nDCG@10", "Recall@10", "MRR", "Effect_D")
 """Metrics for which a terminal has room; the report has all."""

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from agents.endpoint import NO_KEY
-from graphs import build_graph, build_recommendation_graph
+from lrgd.agents.endpoint.client import NO_KEY
+from lrgd.graphs import build_graph, build_recommendation_graph
 from lrgd.workbench import ModelChoice, open_workbench
 
 MEMORY = Path("runs/studio/memory")

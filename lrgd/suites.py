@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from agents.meter import Budget
-from evals.arms import Evaluation
-from evals.bundle import load_bundle
-from evals.suites import Suite
 from lrgd import runs
+from lrgd.agents.endpoint.meter import Budget
+from lrgd.evals.data.bundle import load_bundle
+from lrgd.evals.runs.arms import Evaluation
+from lrgd.evals.runs.suites import Suite
 from lrgd.jobs import with_workbench
+from lrgd.memory import load_minilm
 from lrgd.progress import Display
 from lrgd.workbench import ModelChoice, Workbench
-from memory import load_minilm
 
 
 def bundle_of(suite: Suite, data: Path | None, folder: Path) -> Path:

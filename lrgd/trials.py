@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import get_args
 
-from agents.endpoint import EndpointSettings, connect
-from agents.probe import RankingMode, ranker_for
-from agents.prompts import ranking_context
-from agents.recommender import Ranker
-from agents.values import RankingTask
-from evals.metrics import Scores, ndcg_at
-from evals.statistics import Interval, mean_interval
+from lrgd.agents.endpoint.client import EndpointSettings, connect
+from lrgd.agents.prompts import ranking_context
+from lrgd.agents.ranking.modes import RankingMode, ranker_for
+from lrgd.agents.recommender import Ranker
+from lrgd.agents.values import RankingTask
+from lrgd.core.errors import EndpointError
+from lrgd.evals.metrics import Scores, ndcg_at
+from lrgd.evals.statistics import Interval, mean_interval
 from lrgd.workbench import Survey
-from memory.errors import EndpointError
 
 
 @dataclass(frozen=True, slots=True)

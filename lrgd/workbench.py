@@ -9,24 +9,24 @@ from pathlib import Path
 from langchain_core.language_models import BaseChatModel
 from langgraph.cache.base import BaseCache
 
-from agents.endpoint import NO_KEY, Endpoint, EndpointSettings, connect, translated_errors
-from agents.meter import Budget, Meter
-from agents.probe import (
-    Abilities,
-    RankingMode,
-    choose_mode,
-    probe,
-    ranker_for,
-    thinking_room,
+from lrgd.agents.endpoint.client import (
+    NO_KEY,
+    Endpoint,
+    EndpointSettings,
+    connect,
+    translated_errors,
 )
-from agents.recommender import Ranker, ShuffledRanker
+from lrgd.agents.endpoint.meter import Budget, Meter
+from lrgd.agents.ranking.modes import Abilities, RankingMode, choose_mode, ranker_for, thinking_room
+from lrgd.agents.ranking.probe import probe
+from lrgd.agents.recommender import Ranker, ShuffledRanker
+from lrgd.core.errors import EndpointError
+from lrgd.memory import DemonstrationMemory, load_minilm
 from lrgd.model_progress import fetching
-from memory import DemonstrationMemory, load_minilm
-from memory.errors import EndpointError
-from serving.embedded.heads import load_heads
-from serving.models import DEFAULT, catalogue, folder_of, name_of
-from serving.models.fetch import WEIGHTS, hash_of
-from serving.server import serve_embedded
+from lrgd.serving.embedded.heads import load_heads
+from lrgd.serving.models import DEFAULT, catalogue, folder_of, name_of
+from lrgd.serving.models.fetch import WEIGHTS, hash_of
+from lrgd.serving.server import serve_embedded
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-
-def as_tuples(value: object, *fields: str) -> None:
-    """Make these fields of a frozen dataclass tuples: callers and checkpoints bring lists."""
-    for field in fields:
-        object.__setattr__(value, field, tuple(getattr(value, field)))
+from lrgd.core.frozen import as_tuples
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from memory.demonstration import Demonstration, best_first
-from memory.embeddings import Embed
+from lrgd.memory.demonstration import Demonstration, best_first
+from lrgd.memory.embeddings import Embed
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI

@@ -17,9 +17,9 @@ GRAMMAR = {"backend": "xgrammar", "disable_any_whitespace": True}
 
 
 def embedded_command(folder: Path, name: str, host: str, port: int) -> list[str]:
-    """The command that serves a local folder in this environment, see `serving.embedded`."""
+    """The command that serves a local folder in this environment, see `lrgd.serving.embedded`."""
     options = [str(folder), "--name", name, "--host", host, "--port", str(port)]
-    return [sys.executable, "-m", "serving.embedded", *options]
+    return [sys.executable, "-m", "lrgd.serving.embedded", *options]
 
 
 def vllm_command(

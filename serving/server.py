@@ -13,9 +13,9 @@ from pathlib import Path
 
 import httpx2
 
-from agents.endpoint import EndpointSettings
-from memory.errors import EndpointError
-from serving.launch import LOOPBACK, embedded_command
+from lrgd.agents.endpoint.client import EndpointSettings
+from lrgd.core.errors import EndpointError
+from lrgd.serving.launch import LOOPBACK, embedded_command
 
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from evals.bundle import Bundle
-from evals.protocol import freeze
-from evals.sample import sample_world
-from memory import DemonstrationMemory
+from lrgd.evals.data.bundle import Bundle
+from lrgd.evals.data.protocol import freeze
+from lrgd.evals.data.sample import sample_world
+from lrgd.memory import DemonstrationMemory
 from tests.scripted import hashed_words
 
 GAMES = Path(__file__).parents[2] / "shared" / "data" / "amazon-games"

@@ -20,7 +20,7 @@ from transformers import (
     Qwen3Config,
 )
 
-from agents.prompts import choice_prompt, generation_messages, listwise_prompt, ranking_context
+from lrgd.agents.prompts import choice_prompt, generation_messages, listwise_prompt, ranking_context
 from tests.scripted import task
 
 _LLAMA = (

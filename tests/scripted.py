@@ -13,9 +13,9 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
-from agents.endpoint import Usage
-from agents.prompts import RankingContext
-from agents.values import Item, Ranking, RankingTask, ranking_from
+from lrgd.agents.endpoint.client import Usage
+from lrgd.agents.prompts import RankingContext
+from lrgd.agents.values import Item, Ranking, RankingTask, ranking_from
 
 CONTEXT = RankingContext("STATE", "NOTHING")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.bundle import Bundle
+from lrgd.evals.data.bundle import Bundle
 
 LRGD = [sys.executable, "-c", "from lrgd.cli import main; main()"]
 

@@ -14,15 +14,15 @@
 What is exact and what is not: docs/theory.md.
 """
 
-from theory.adapters import Decoder, adapt
-from theory.attribution import Attribution, attribute
-from theory.continuations import log_likelihoods
-from theory.counterfactual import masked_at_answer, masked_everywhere
-from theory.decoder import DualDecoder
-from theory.greedy import greedy
-from theory.norms import exact_norms
-from theory.partition import Partition, locate, partition
-from theory.prompt_state import PromptState, read_prompt
+from lrgd.theory.adapters import Decoder, adapt
+from lrgd.theory.attribution import Attribution, attribute
+from lrgd.theory.continuations import log_likelihoods
+from lrgd.theory.counterfactual import masked_at_answer, masked_everywhere
+from lrgd.theory.decoder import DualDecoder
+from lrgd.theory.greedy import greedy
+from lrgd.theory.norms import exact_norms
+from lrgd.theory.partition import Partition, locate, partition
+from lrgd.theory.prompt_state import PromptState, read_prompt
 
 __all__ = [
     "Attribution",

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from memory.errors import InputError
+from lrgd.core.errors import InputError
 
 
 @dataclass(frozen=True)

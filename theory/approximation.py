@@ -12,10 +12,10 @@ from math import log, log10
 import torch
 from torch import Tensor
 
-from theory.attention import linearised_attention
-from theory.decoder import DualDecoder, HeadInputs, head_inputs
-from theory.exact_maps import OneHotMap
-from theory.feature_maps import (
+from lrgd.theory.attention import linearised_attention
+from lrgd.theory.decoder import DualDecoder, HeadInputs, head_inputs
+from lrgd.theory.exact_maps import OneHotMap
+from lrgd.theory.feature_maps import (
     MAPS,
     PAIRED,
     Features,
@@ -23,9 +23,9 @@ from theory.feature_maps import (
     RandomFeatures,
     log_relative_variance,
 )
-from theory.last_row import last_row
-from theory.preconditioning import centred
-from theory.prompt_state import PromptState
+from lrgd.theory.last_row import last_row
+from lrgd.theory.preconditioning import centred
+from lrgd.theory.prompt_state import PromptState
 
 SIZES = (32, 128, 512, 2048, 8192)
 """D, number of features."""

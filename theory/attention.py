@@ -6,7 +6,7 @@ T -> everything visible but the demonstration, D -> demonstration tokens.
 
 from torch import Tensor
 
-from theory.feature_maps import Features
+from lrgd.theory.feature_maps import Features
 
 
 def linear_attention(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:

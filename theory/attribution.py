@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from memory.errors import InputError
-from theory.last_row import LayerRow, last_row
-from theory.norms import norm_factor
-from theory.prompt_state import PromptState
+from lrgd.core.errors import InputError
+from lrgd.theory.last_row import LayerRow, last_row
+from lrgd.theory.norms import norm_factor
+from lrgd.theory.prompt_state import PromptState
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}
 """Largest incompleteness, relative to the sum of the terms' sizes. RMSNorm is float32 in both."""

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from memory.errors import InputError
-from theory.prompt_state import PromptState
+from lrgd.core.errors import InputError
+from lrgd.theory.prompt_state import PromptState
 
 ROW = 384
 """Tokens of a row, about: attention between its parts, for nothing, stays small."""

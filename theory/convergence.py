@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from theory.decoder import DualDecoder, LayerStep, Row
-from theory.dual import apply
-from theory.prompt_state import PromptState
+from lrgd.theory.decoder import DualDecoder, LayerStep, Row
+from lrgd.theory.dual import apply
+from lrgd.theory.prompt_state import PromptState
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from theory.continuations import logits_without
-from theory.last_row import last_row
-from theory.prompt_state import PromptState
+from lrgd.theory.continuations import logits_without
+from lrgd.theory.last_row import last_row
+from lrgd.theory.prompt_state import PromptState
 
 
 @torch.no_grad()

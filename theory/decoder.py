@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from memory.errors import InputError
-from theory.adapters import LlamaLayer, rotate
-from theory.dual import DualProblem, apply, dual_problem
-from theory.exact_maps import OneHotMap
-from theory.feature_maps import FeatureMap
-from theory.norms import norm_factor
-from theory.prompt_state import PromptState
+from lrgd.core.errors import InputError
+from lrgd.theory.adapters import LlamaLayer, rotate
+from lrgd.theory.dual import DualProblem, apply, dual_problem
+from lrgd.theory.exact_maps import OneHotMap
+from lrgd.theory.feature_maps import FeatureMap
+from lrgd.theory.norms import norm_factor
+from lrgd.theory.prompt_state import PromptState
 
 
 @dataclass(frozen=True, slots=True)

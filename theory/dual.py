@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from theory.attention import normaliser
-from theory.feature_maps import Features
+from lrgd.theory.attention import normaliser
+from lrgd.theory.feature_maps import Features
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ Notation: x -> query / d^(1/4), y -> key / d^(1/4), G -> gram, L -> its Cholesky
 import torch
 from torch import Tensor
 
-from theory.feature_maps import Features, LogFeatures, scaled
+from lrgd.theory.feature_maps import Features, LogFeatures, scaled
 
 JITTERS = (0.0, 1e-15, 1e-14, 1e-13, 1e-12, 1e-10, 1e-8, 1e-6)
 """Tried in turn where the Gram matrix is singular to working precision."""

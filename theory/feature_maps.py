@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from theory.draws import Draw, draw_directions
+from lrgd.theory.draws import Draw, draw_directions
 
 MapName = Literal["trigonometric", "FAVOR+", "hyperbolic", "OPRF", "SDERF"]
 

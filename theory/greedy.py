@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from theory.adapters import Decoder, LlamaLayer
-from theory.decoder import Row
-from theory.prompt_state import PromptState, feed
+from lrgd.theory.adapters import Decoder, LlamaLayer
+from lrgd.theory.decoder import Row
+from lrgd.theory.prompt_state import PromptState, feed
 
 
 @torch.no_grad()

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from theory.adapters import LlamaLayer, rotate
-from theory.prompt_state import PromptState
+from lrgd.theory.adapters import LlamaLayer, rotate
+from lrgd.theory.prompt_state import PromptState
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from theory.adapters import Decoder
+from lrgd.theory.adapters import Decoder
 
 
 def norm_factor(norm: Any, state: Tensor) -> Tensor:

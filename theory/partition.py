@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from memory.errors import InputError
+from lrgd.core.errors import InputError
 
 Span = tuple[int, int]
 """First character and the one after the last."""

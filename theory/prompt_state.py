@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from memory.errors import InputError, WeightsError
-from theory.adapters import Decoder, LlamaLayer
-from theory.attention import visible_positions
+from lrgd.core.errors import InputError, WeightsError
+from lrgd.theory.adapters import Decoder, LlamaLayer
+from lrgd.theory.attention import visible_positions
 
 
 @dataclass(frozen=True, slots=True)

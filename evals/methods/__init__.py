@@ -3,15 +3,15 @@
 A new one is a `Method` in a file of its own, and a place in METHODS.
 """
 
-from evals.methods.ablations import ABLATIONS
-from evals.methods.base import Method, Tools
-from evals.methods.bm25 import BM25
-from evals.methods.icl import ICL
-from evals.methods.lrgd import LRGD
-from evals.methods.popularity import POPULARITY
-from evals.methods.random_floor import RANDOM
-from evals.methods.similarity import LAST_ITEM, MINILM
-from evals.methods.zero_shot import ZERO_SHOT
+from lrgd.evals.methods.ablations import ABLATIONS
+from lrgd.evals.methods.base import Method, Tools
+from lrgd.evals.methods.bm25 import BM25
+from lrgd.evals.methods.icl import ICL
+from lrgd.evals.methods.lrgd import LRGD
+from lrgd.evals.methods.popularity import POPULARITY
+from lrgd.evals.methods.random_floor import RANDOM
+from lrgd.evals.methods.similarity import LAST_ITEM, MINILM
+from lrgd.evals.methods.zero_shot import ZERO_SHOT
 
 METHODS: dict[str, Method] = {
     method.name: method

@@ -3,8 +3,8 @@
 Where the run itself is set so, the ablation is the run, and costs nothing more.
 """
 
-from evals.methods.base import prompted
-from evals.methods.lrgd import chosen
+from lrgd.evals.methods.base import prompted
+from lrgd.evals.methods.lrgd import chosen
 
 CHANGES: dict[str, dict[str, object]] = {
     "m = 2": {"paths": 2},

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from agents.endpoint import Usage
-from agents.recommender import Ranker
-from agents.values import Ranking, RankingTask
-from evals.journal import UserRecord
-from graphs.settings import LoopSettings
-from memory import Demonstration, Embed
+from lrgd.agents.endpoint.client import Usage
+from lrgd.agents.recommender import Ranker
+from lrgd.agents.values import Ranking, RankingTask
+from lrgd.evals.runs.folder import UserRecord
+from lrgd.graphs.settings import LoopSettings
+from lrgd.memory import Demonstration, Embed
 
 Kind = Literal["floor", "model", "ablation"]
 

@@ -1,9 +1,9 @@
 """A floor by words: BM25 of the last titles over the candidates' titles (Robertson et al. 1994)."""
 
-from agents.endpoint import Usage
-from agents.values import RankingTask, ranking_from
-from evals.journal import UserRecord
-from evals.methods.base import Method, Result, Tools
+from lrgd.agents.endpoint.client import Usage
+from lrgd.agents.values import RankingTask, ranking_from
+from lrgd.evals.methods.base import Method, Result, Tools
+from lrgd.evals.runs.folder import UserRecord
 
 RECENT_TITLES = 5
 

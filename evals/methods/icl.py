@@ -1,5 +1,5 @@
 """In-context learning: the first demonstration that the model wrote, never optimised."""
 
-from evals.methods.base import prompted
+from lrgd.evals.methods.base import prompted
 
 ICL = prompted("ICL", "model", lambda record: record.first)

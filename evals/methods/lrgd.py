@@ -1,8 +1,8 @@
 """LRGD: the demonstration that was chosen on the validation task."""
 
-from evals.journal import UserRecord
-from evals.methods.base import prompted
-from memory import Demonstration
+from lrgd.evals.methods.base import prompted
+from lrgd.evals.runs.folder import UserRecord
+from lrgd.memory import Demonstration
 
 
 def chosen(record: UserRecord) -> Demonstration | None:

@@ -1,9 +1,9 @@
 """The popularity floor: what is bought most, whoever asks."""
 
-from agents.endpoint import Usage
-from agents.values import RankingTask, ranking_from
-from evals.journal import UserRecord
-from evals.methods.base import Method, Result, Tools
+from lrgd.agents.endpoint.client import Usage
+from lrgd.agents.values import RankingTask, ranking_from
+from lrgd.evals.methods.base import Method, Result, Tools
+from lrgd.evals.runs.folder import UserRecord
 
 
 async def rank(tools: Tools, task: RankingTask, record: UserRecord) -> Result:

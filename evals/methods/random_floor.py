@@ -1,10 +1,10 @@
 """A random order: what a method must beat to have said anything."""
 
-from agents.endpoint import Usage
-from agents.values import RankingTask, ranking_from
-from evals.draws import generator, shuffled
-from evals.journal import UserRecord
-from evals.methods.base import Method, Result, Tools
+from lrgd.agents.endpoint.client import Usage
+from lrgd.agents.values import RankingTask, ranking_from
+from lrgd.evals.data.draws import generator, shuffled
+from lrgd.evals.methods.base import Method, Result, Tools
+from lrgd.evals.runs.folder import UserRecord
 
 
 async def rank(tools: Tools, task: RankingTask, record: UserRecord) -> Result:

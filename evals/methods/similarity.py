@@ -2,10 +2,10 @@
 
 import asyncio
 
-from agents.endpoint import Usage
-from agents.values import RankingTask, ranking_from
-from evals.journal import UserRecord
-from evals.methods.base import Method, Result, Tools
+from lrgd.agents.endpoint.client import Usage
+from lrgd.agents.values import RankingTask, ranking_from
+from lrgd.evals.methods.base import Method, Result, Tools
+from lrgd.evals.runs.folder import UserRecord
 
 RECENT_TITLES = 3
 

@@ -1,8 +1,8 @@
 """The model with no demonstration."""
 
-from agents.values import RankingTask
-from evals.journal import UserRecord
-from evals.methods.base import Method, Result, Tools, with_demonstration
+from lrgd.agents.values import RankingTask
+from lrgd.evals.methods.base import Method, Result, Tools, with_demonstration
+from lrgd.evals.runs.folder import UserRecord
 
 
 async def rank(tools: Tools, task: RankingTask, record: UserRecord) -> Result:

@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from memory.errors import InputError
+from lrgd.core.errors import InputError
 
 COOKIE = "lrgd_token"
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from agents.guard import Judgement
-from graphs.session.views import CaseView
+from lrgd.agents.guard import Judgement
+from lrgd.debug.views import CaseView
 from lrgd.web.html import plain
 from lrgd.web.plots import Rounds, as_image, effect_plot, similarity_plot
 

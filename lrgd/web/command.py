@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from agents.endpoint import NO_KEY
-from evals.bundle import load_bundle
-from lrgd.chat.command import CHAT_RUN, Weights
-from lrgd.desk import open_desk
+from lrgd.agents.endpoint.client import NO_KEY
+from lrgd.core.errors import InputError
+from lrgd.debug.desk import open_desk
+from lrgd.evals.data.bundle import load_bundle
 from lrgd.options import BaseUrl, BundlePath, Key, Model, Ranking, RunPath
+from lrgd.terminal.command import CHAT_RUN, Weights
 from lrgd.web.access import listen
 from lrgd.workbench import ModelChoice
-from memory.errors import InputError
 
 HOST, PORT = "127.0.0.1", 7860
 

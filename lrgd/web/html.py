@@ -12,7 +12,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from graphs.session.words import visible
+from lrgd.debug.words import visible
 
 ATTRIBUTES = ("bold", "dim", "italic", "underline", "strike", "reverse")
 # gr.HTML reads its values as templates.

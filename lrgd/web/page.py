@@ -10,7 +10,7 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 
-from lrgd.desk import Desk
+from lrgd.debug.desk import Desk
 from lrgd.web.access import Guard
 from lrgd.web.tab import Shown, Tab
 

@@ -7,7 +7,7 @@ from io import BytesIO
 
 from matplotlib.figure import Figure
 
-from evals.plots import BLUE, GREY, ORANGE, RED, canvas
+from lrgd.evals.report.plots import BLUE, GREY, ORANGE, RED, canvas
 
 LINES = ((BLUE, "o-"), (ORANGE, "s--"), (RED, "^:"), (GREY, "D-."))
 """Colour and mark of each path: told apart without colour, too."""

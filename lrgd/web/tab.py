@@ -12,15 +12,15 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from graphs.session import Event, ModelText, NodeDone, NodeStarted, parse
-from graphs.session.shown import node_words
-from graphs.session.state import settings_of
-from graphs.session.views import StepsView, StepView
-from lrgd.chat.view import render
-from lrgd.desk import Desk, QuitView, SavedView, Seat
+from lrgd.core.errors import InputError, LrgdError
+from lrgd.debug import Event, ModelText, NodeDone, NodeStarted, parse
+from lrgd.debug.desk import Desk, QuitView, SavedView, Seat
+from lrgd.debug.shown import node_words
+from lrgd.debug.state import settings_of
+from lrgd.debug.views import StepsView, StepView
+from lrgd.terminal.view import render
 from lrgd.web.case import case_html, similarity_by_round
 from lrgd.web.html import as_html, plain
-from memory.errors import InputError, LrgdError
 
 NOBODY = '<p class="dim">No user chosen yet.</p>'
 

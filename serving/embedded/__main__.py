@@ -1,4 +1,4 @@
-"""The embedded server's process: `python -m serving.embedded FOLDER --name NAME --port N`.
+"""The embedded server's process: `python -m lrgd.serving.embedded FOLDER --name NAME --port N`.
 
 With `--leash` it lives as long as its parent, who holds the other end of standard input: when the
 parent ends, for whatever reason (a crash and `kill -9` too), that end closes and so does this
@@ -36,11 +36,11 @@ def _serve(asked: argparse.Namespace) -> None:
     import torch
     import uvicorn
 
-    from memory.errors import LrgdError
-    from serving.embedded.app import make_app
-    from serving.embedded.engine import Engine
-    from serving.embedded.heads import load_heads
-    from serving.embedded.weights import load
+    from lrgd.core.errors import LrgdError
+    from lrgd.serving.embedded.app import make_app
+    from lrgd.serving.embedded.engine import Engine
+    from lrgd.serving.embedded.heads import load_heads
+    from lrgd.serving.embedded.weights import load
 
     try:
         dtype = getattr(torch, asked.dtype) if asked.dtype else None

@@ -12,10 +12,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from memory.errors import LrgdError
-from serving.embedded.engine import Engine
-from serving.embedded.generation import Step, Writing
-from serving.embedded.protocol import (
+from lrgd.core.errors import LrgdError
+from lrgd.serving.embedded.engine import Engine
+from lrgd.serving.embedded.generation import Step, Writing
+from lrgd.serving.embedded.protocol import (
     DEFAULT_MAX_TOKENS,
     ChatRequest,
     CompletionRequest,
@@ -24,7 +24,7 @@ from serving.embedded.protocol import (
     TokenizeRequest,
     usage,
 )
-from serving.embedded.scoring import Scored
+from lrgd.serving.embedded.scoring import Scored
 
 MAX_BODY = 32_000_000
 """Bytes of a request."""

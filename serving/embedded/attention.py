@@ -2,7 +2,7 @@
 
 Sequences are packed into one row without padding; a `Reading` says for each layer which keys a
 token sees. Nothing that is read depends on what else is under way: prompts are read in blocks of
-one size (`serving.embedded.prefixes`), and each sequence attends by itself.
+one size (`lrgd.serving.embedded.prefixes`), and each sequence attends by itself.
 """
 
 from collections.abc import Mapping, Sequence

@@ -13,11 +13,11 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from serving.embedded.engine import CAPACITY
-from serving.embedded.heads import RetrievalHeads
-from serving.embedded.prefixes import Prefixes
-from serving.embedded.reranking import Reranker, combined
-from serving.embedded.weights import Weights
+from lrgd.serving.embedded.engine import CAPACITY
+from lrgd.serving.embedded.heads import RetrievalHeads
+from lrgd.serving.embedded.prefixes import Prefixes
+from lrgd.serving.embedded.reranking import Reranker, combined
+from lrgd.serving.embedded.weights import Weights
 
 HEADS = 8
 """Heads that are chosen. With 4, 16 and 32 the heads chosen on four folds of 110 Toys users ranked

@@ -10,13 +10,13 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
 
-from memory.errors import LrgdError
-from serving.embedded.generation import Decoder, Sampling, Writing
-from serving.embedded.heads import RetrievalHeads
-from serving.embedded.prefixes import Prefixes
-from serving.embedded.reranking import Reranker, probabilities
-from serving.embedded.scoring import Scored, score
-from serving.embedded.weights import Weights
+from lrgd.core.errors import LrgdError
+from lrgd.serving.embedded.generation import Decoder, Sampling, Writing
+from lrgd.serving.embedded.heads import RetrievalHeads
+from lrgd.serving.embedded.prefixes import Prefixes
+from lrgd.serving.embedded.reranking import Reranker, probabilities
+from lrgd.serving.embedded.scoring import Scored, score
+from lrgd.serving.embedded.weights import Weights
 
 T = TypeVar("T")
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from serving.embedded.attention import Growing, NextTokens
-from serving.embedded.prefixes import Prefixes
-from serving.embedded.scoring import likeliest
-from serving.embedded.weights import Weights
+from lrgd.serving.embedded.attention import Growing, NextTokens
+from lrgd.serving.embedded.prefixes import Prefixes
+from lrgd.serving.embedded.scoring import likeliest
+from lrgd.serving.embedded.weights import Weights
 
 SLOTS = 8
 """Texts under way at once."""

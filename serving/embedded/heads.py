@@ -1,6 +1,6 @@
 """Retrieval heads of a model: which of its attention heads find what a query asks for.
 
-Chosen on ranking tasks whose answer is known (`serving.embedded.calibration`), kept as JSON beside
+Chosen on ranking tasks whose answer is known (`calibration`), kept as JSON beside
 the weights with what they were chosen on. Source: QRHead, arXiv 2506.09944.
 """
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from memory.errors import InputError
+from lrgd.core.errors import InputError
 
 FILE = "heads.json"
 SHIPPED = Path(__file__).parent / "heads"

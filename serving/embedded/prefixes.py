@@ -11,8 +11,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from serving.embedded.attention import Block, Continuations, Watch
-from serving.embedded.weights import Weights
+from lrgd.serving.embedded.attention import Block, Continuations, Watch
+from lrgd.serving.embedded.weights import Weights
 
 BLOCK = 128
 """Tokens; as fast a token as 1,024 at once."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from serving.embedded.generation import Sampling
+from lrgd.serving.embedded.generation import Sampling
 
 MAX_TOP = 64
 """Alternatives for one token, at most."""

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from serving.embedded.attention import Heads, Watch
-from serving.embedded.heads import RetrievalHeads
-from serving.embedded.prefixes import Prefixes
+from lrgd.serving.embedded.attention import Heads, Watch
+from lrgd.serving.embedded.heads import RetrievalHeads
+from lrgd.serving.embedded.prefixes import Prefixes
 
 TITLE = 48
 """Tokens of a document that are read; a longer one is cut after them."""

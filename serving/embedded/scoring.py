@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from serving.embedded.attention import Block, Continuations
-from serving.embedded.prefixes import Prefixes
+from lrgd.serving.embedded.attention import Block, Continuations
+from lrgd.serving.embedded.prefixes import Prefixes
 
 ROW = 512
 """Tokens of a packed row, about."""

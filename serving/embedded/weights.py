@@ -1,7 +1,7 @@
 """A pretrained model and its tokenizer, checked before anything is asked of them.
 
 Safetensors only, no remote code, no download. The model's own modules compute everything but
-attention, which `serving.embedded.attention` takes over by transformers' attention interface; so a
+attention, which `attention` takes over by transformers' attention interface; so a
 short text is read both ways first, and an architecture with another kind of attention is refused.
 """
 
@@ -18,8 +18,8 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from memory.errors import WeightsError
-from serving.embedded.attention import NAME, Continuations, Reading
+from lrgd.core.errors import WeightsError
+from lrgd.serving.embedded.attention import NAME, Continuations, Reading
 
 CHECKED = "A shopper bought these items, in this order."
 TOLERANCE = 0.05

@@ -1,9 +1,9 @@
 """Models that come without a hub, and all else that `--model` may name for the embedded server."""
 
-from serving.models.cache import fetch, fetched, models_folder
-from serving.models.catalogue import DEFAULT, ModelEntry, catalogue
-from serving.models.fetch import Report
-from serving.models.resolve import folder_of, name_of
+from lrgd.serving.models.cache import fetch, fetched, models_folder
+from lrgd.serving.models.catalogue import DEFAULT, ModelEntry, catalogue
+from lrgd.serving.models.fetch import Report
+from lrgd.serving.models.resolve import folder_of, name_of
 
 __all__ = [
     "DEFAULT",

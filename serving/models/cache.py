@@ -6,9 +6,9 @@ from pathlib import Path
 from platformdirs import user_cache_path
 from pydantic import ValidationError
 
-from memory.errors import WeightsError
-from serving.models.catalogue import entry_of
-from serving.models.fetch import PROVENANCE, WEIGHTS, Provenance, Report, hash_of, make, silent
+from lrgd.core.errors import WeightsError
+from lrgd.serving.models.catalogue import entry_of
+from lrgd.serving.models.fetch import PROVENANCE, WEIGHTS, Provenance, Report, hash_of, make, silent
 
 ENVIRONMENT = "LRGD_MODELS"
 """The environment variable that moves the cache."""

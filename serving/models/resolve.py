@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from memory.errors import InputError, WeightsError
-from serving.models.cache import fetch, usable
-from serving.models.catalogue import catalogue
-from serving.models.fetch import Report, silent
+from lrgd.core.errors import InputError, WeightsError
+from lrgd.serving.models.cache import fetch, usable
+from lrgd.serving.models.catalogue import catalogue
+from lrgd.serving.models.fetch import Report, silent
 
 HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 """OWNER/NAME."""

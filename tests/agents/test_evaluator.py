@@ -2,8 +2,8 @@ from math import log, log2
 
 import pytest
 
-from agents.evaluator import LEAST_PROBABILITY, effect, log_probability, rank_from
-from agents.values import Ranking, ranking_from
+from lrgd.agents.evaluator import LEAST_PROBABILITY, effect, log_probability, rank_from
+from lrgd.agents.values import Ranking, ranking_from
 from tests.scripted import task
 
 

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai import APIConnectionError
 
-from agents.endpoint import EndpointSettings, connect
-from agents.generator import Draft, Generator, bare, judge, whole_sentences
-from agents.prompts import REGULARISATION
-from agents.values import Item
-from memory.errors import EndpointUnavailable
+from lrgd.agents.endpoint.client import EndpointSettings, connect
+from lrgd.agents.generator import Draft, Generator, bare, judge, whole_sentences
+from lrgd.agents.prompts import REGULARISATION
+from lrgd.agents.values import Item
+from lrgd.core.errors import EndpointUnavailable
 from tests.loopback import LoopbackModel, completion
 from tests.scripted import ScriptedChat, task
 

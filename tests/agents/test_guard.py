@@ -1,6 +1,6 @@
 import pytest
 
-from agents.guard import CollapseGuard
+from lrgd.agents.guard import CollapseGuard
 from tests.scripted import hashed_words
 
 SAME = "likes red kites"

@@ -3,7 +3,7 @@ from typing import get_args
 
 import pytest
 
-from agents.prompts import (
+from lrgd.agents.prompts import (
     LETTERS,
     RANKING_INSTRUCTION,
     REGULARISATION,
@@ -17,7 +17,7 @@ from agents.prompts import (
     plain,
     ranking_context,
 )
-from agents.values import Item
+from lrgd.agents.values import Item
 from tests.scripted import task
 
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from agents.endpoint import EndpointSettings, Usage, connect
-from agents.prompts import RankingContext
-from agents.recommender import ListwiseRanker, ShuffledRanker, averaged
-from agents.values import Item, Ranking, RankingAudit, ranking_from
+from lrgd.agents.endpoint.client import EndpointSettings, Usage, connect
+from lrgd.agents.prompts import RankingContext
+from lrgd.agents.ranking.listwise import ListwiseRanker
+from lrgd.agents.recommender import ShuffledRanker, averaged
+from lrgd.agents.values import Item, Ranking, RankingAudit, ranking_from
 from tests.loopback import LoopbackModel, Sensible
 from tests.scripted import CONTEXT, ScriptedChat, task
 

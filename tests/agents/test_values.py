@@ -1,6 +1,6 @@
 import pytest
 
-from agents.values import Item, RankingTask
+from lrgd.agents.values import Item, RankingTask
 
 A, B = Item("a", "A"), Item("b", "B")
 

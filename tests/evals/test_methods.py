@@ -1,9 +1,9 @@
 import pytest
 
-from agents.values import Item, RankingTask
-from evals.journal import UserRecord
-from evals.methods import FLOORS, METHODS, Tools
-from graphs import LoopSettings
+from lrgd.agents.values import Item, RankingTask
+from lrgd.evals.methods import FLOORS, METHODS, Tools
+from lrgd.evals.runs.folder import UserRecord
+from lrgd.graphs import LoopSettings
 from tests.scripted import WordRanker, hashed_words
 
 TASK = RankingTask(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from ir_measures import RR, R, nDCG
 
-from evals.metrics import METRICS, effect_d, ndcg_at, recall_at, reciprocal_rank
+from lrgd.evals.metrics import METRICS, effect_d, ndcg_at, recall_at, reciprocal_rank
 
 
 def test_ndcg_of_rank_two_is_one_over_log2_three() -> None:

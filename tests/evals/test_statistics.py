@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from evals.statistics import holm, paired_difference, sign_flip_p
+from lrgd.evals.statistics import holm, paired_difference, sign_flip_p
 
 
 def test_the_interval_agrees_with_the_normal_approximation() -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from agents.endpoint import Usage
-from agents.evaluator import effect
-from agents.prompts import RankingContext
-from agents.values import Item, Ranking, RankingTask
-from graphs import LoopSettings, build_graph
-from memory import DemonstrationMemory
-from memory.errors import EndpointUnavailable
+from lrgd.agents.endpoint.client import Usage
+from lrgd.agents.evaluator import effect
+from lrgd.agents.prompts import RankingContext
+from lrgd.agents.values import Item, Ranking, RankingTask
+from lrgd.core.errors import EndpointUnavailable
+from lrgd.graphs import LoopSettings, build_graph
+from lrgd.memory import DemonstrationMemory
 from tests.scripted import ScriptedChat, WordRanker, task
 
 # With WordRanker, a word of the target (c1, "blue boat") puts it first; a word of another

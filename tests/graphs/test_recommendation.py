@@ -1,7 +1,7 @@
 from dataclasses import replace
 
-from graphs import build_recommendation_graph
-from memory import Demonstration, DemonstrationMemory
+from lrgd.graphs import build_recommendation_graph
+from lrgd.memory import Demonstration, DemonstrationMemory
 from tests.scripted import WordRanker, task
 
 OWN = Demonstration("u1", "wants something blue", path=0, round=1, effect=0.5, chosen=True)

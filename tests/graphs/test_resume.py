@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from graphs import LoopSettings, build_graph, open_checkpoints
-from memory import DemonstrationMemory
+from lrgd.graphs import LoopSettings, build_graph, open_checkpoints
+from lrgd.memory import DemonstrationMemory
 from tests.scripted import ScriptedChat, WordRanker, hashed_words, task
 
 # One path: with two, a call of the other may be under way when the first is killed, and a call

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memory.embeddings import load_minilm, remember_rows, verify_weights
-from memory.errors import WeightsError
+from lrgd.core.errors import WeightsError
+from lrgd.memory.embeddings import load_minilm, remember_rows, verify_weights
 from tests.scripted import hashed_words
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from memory import Demonstration, DemonstrationMemory
+from lrgd.memory import Demonstration, DemonstrationMemory
 from tests.scripted import hashed_words
 
 KITES = Demonstration("u1", "likes red kites", path=0, round=1, effect=0.5, dataset="d")

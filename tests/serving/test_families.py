@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from agents.probe import RankingMode
-from graphs import LoopSettings, build_graph, build_recommendation_graph
+from lrgd.agents.ranking.modes import RankingMode
+from lrgd.graphs import LoopSettings, build_graph, build_recommendation_graph
+from lrgd.serving.embedded.heads import FILE, RetrievalHeads
+from lrgd.serving.server import serve_embedded
 from lrgd.workbench import ModelChoice, open_workbench
-from serving.embedded.heads import FILE, RetrievalHeads
-from serving.server import serve_embedded
 from tests.families import FAMILIES, make
 from tests.scripted import task
 

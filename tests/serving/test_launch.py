@@ -2,7 +2,7 @@ import json
 import sys
 from pathlib import Path
 
-from serving.launch import embedded_command, vllm_command
+from lrgd.serving.launch import embedded_command, vllm_command
 
 
 def test_vllm_gets_prefix_caching_logprobs_and_the_flags_that_were_asked_for() -> None:
@@ -21,5 +21,5 @@ def test_vllm_gets_prefix_caching_logprobs_and_the_flags_that_were_asked_for() -
 
 def test_the_embedded_server_is_this_environments_own() -> None:
     command = embedded_command(Path("some/model"), "m", "127.0.0.1", 9)
-    assert command[:3] == [sys.executable, "-m", "serving.embedded"]
+    assert command[:3] == [sys.executable, "-m", "lrgd.serving.embedded"]
     assert " ".join(command[3:]) == "some/model --name m --host 127.0.0.1 --port 9"

@@ -31,7 +31,7 @@ def servers_of(parent: int) -> list[int]:
         ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     rows = [line.split(None, 2) for line in found[1:]]
-    return [int(r[0]) for r in rows if "serving.embedded" in r[2] and int(r[1]) == parent]
+    return [int(r[0]) for r in rows if "lrgd.serving.embedded" in r[2] and int(r[1]) == parent]
 
 
 def alive(pid: int) -> bool:

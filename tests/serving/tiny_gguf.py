@@ -8,7 +8,7 @@ import numpy as np
 from gguf import GGUFWriter, TokenType
 from tokenizers import pre_tokenizers
 
-from serving.models.catalogue import ModelEntry, WheelFile
+from lrgd.serving.models.catalogue import ModelEntry, WheelFile
 
 WIDTH, HIDDEN, LAYERS, HEADS, KV_HEADS = 32, 64, 2, 4, 2
 SPECIAL = ["<unk>", "<s>", "</s>"]

@@ -6,10 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.theory.test_dual import assert_close, normal
-from tests.theory.tiny import middle, random_prompt, tiny
-from theory.adapters import adapt
-from theory.approximation import (
+from lrgd.theory.adapters import adapt
+from lrgd.theory.approximation import (
     ACCURACY,
     Centred,
     depth_errors,
@@ -17,15 +15,17 @@ from theory.approximation import (
     geometry,
     heads_of,
 )
-from theory.attention import linearised_attention, softmax_attention
-from theory.convergence import convergence_curve, emitting_state, partial_states
-from theory.decoder import DualDecoder, HeadInputs
-from theory.draws import draw_directions
-from theory.feature_maps import MAPS, PAIRED, MapName, RandomFeatures, log_relative_variance
-from theory.greedy import greedy
-from theory.norms import exact_norms
-from theory.preconditioning import centred
-from theory.prompt_state import PromptState, read_prompt
+from lrgd.theory.attention import linearised_attention, softmax_attention
+from lrgd.theory.convergence import convergence_curve, emitting_state, partial_states
+from lrgd.theory.decoder import DualDecoder, HeadInputs
+from lrgd.theory.draws import draw_directions
+from lrgd.theory.feature_maps import MAPS, PAIRED, MapName, RandomFeatures, log_relative_variance
+from lrgd.theory.greedy import greedy
+from lrgd.theory.norms import exact_norms
+from lrgd.theory.preconditioning import centred
+from lrgd.theory.prompt_state import PromptState, read_prompt
+from tests.theory.test_dual import assert_close, normal
+from tests.theory.tiny import middle, random_prompt, tiny
 
 
 def read(weights: float = 0.15) -> PromptState:

@@ -7,19 +7,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents.evaluator import effect
-from memory.errors import InputError
+from lrgd.agents.evaluator import effect
+from lrgd.core.errors import InputError
+from lrgd.theory.adapters import adapt
+from lrgd.theory.attention import softmax_attention
+from lrgd.theory.attribution import attribute, masking_change
+from lrgd.theory.counterfactual import masked_at_answer, masked_everywhere
+from lrgd.theory.decoder import DualDecoder
+from lrgd.theory.greedy import greedy
+from lrgd.theory.last_row import last_row
+from lrgd.theory.norms import exact_norms, norm_factor
+from lrgd.theory.prompt_state import PromptState, read_prompt
 from tests.theory.test_dual import assert_close, normal
 from tests.theory.tiny import CASES, FAMILIES, middle, random_prompt, tiny
-from theory.adapters import adapt
-from theory.attention import softmax_attention
-from theory.attribution import attribute, masking_change
-from theory.counterfactual import masked_at_answer, masked_everywhere
-from theory.decoder import DualDecoder
-from theory.greedy import greedy
-from theory.last_row import last_row
-from theory.norms import exact_norms, norm_factor
-from theory.prompt_state import PromptState, read_prompt
 
 TARGET, RIVAL = 40, 41
 LAST = torch.arange(48) == 47

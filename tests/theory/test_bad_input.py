@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaModel
 
-from memory.errors import InputError, WeightsError
+from lrgd.core.errors import InputError, WeightsError
+from lrgd.theory.adapters import adapt
+from lrgd.theory.attribution import attribute
+from lrgd.theory.counterfactual import masked_at_answer
+from lrgd.theory.decoder import DualDecoder
+from lrgd.theory.prompt_state import read_prompt
 from tests.theory.tiny import FAMILIES, random_prompt, tiny
-from theory.adapters import adapt
-from theory.attribution import attribute
-from theory.counterfactual import masked_at_answer
-from theory.decoder import DualDecoder
-from theory.prompt_state import read_prompt
 
 
 def test_an_unknown_family_names_the_supported_ones() -> None:

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from memory.errors import InputError
+from lrgd.core.errors import InputError
+from lrgd.theory.adapters import adapt
+from lrgd.theory.continuations import ROW, log_likelihoods
+from lrgd.theory.prompt_state import read_prompt
 from tests.theory.test_dual import assert_close
 from tests.theory.tiny import CASES, random_prompt, tiny
-from theory.adapters import adapt
-from theory.continuations import ROW, log_likelihoods
-from theory.prompt_state import read_prompt
 
 CONTINUATIONS = [[5], [5, 6, 7], [8, 9], [5, 6, 90, 3, 2]]
 HIDDEN = [20, 21, 24]

@@ -4,15 +4,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from memory.errors import InputError
+from lrgd.core.errors import InputError
+from lrgd.theory.adapters import adapt
+from lrgd.theory.decoder import DualDecoder, Row
+from lrgd.theory.exact_maps import OneHotMap
+from lrgd.theory.feature_maps import Features
+from lrgd.theory.greedy import greedy
+from lrgd.theory.norms import exact_norms
+from lrgd.theory.prompt_state import read_prompt
 from tests.theory.tiny import CASES, FAMILIES, WINDOWED, middle, random_prompt, tiny
-from theory.adapters import adapt
-from theory.decoder import DualDecoder, Row
-from theory.exact_maps import OneHotMap
-from theory.feature_maps import Features
-from theory.greedy import greedy
-from theory.norms import exact_norms
-from theory.prompt_state import read_prompt
 
 
 def gap(ours: Tensor, models: Tensor) -> float:

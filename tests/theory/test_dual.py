@@ -7,18 +7,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from theory.attention import (
+from lrgd.theory.attention import (
     linear_attention,
     linearised_attention,
     normaliser,
     softmax_attention,
     split_attention,
 )
-from theory.dual import DualProblem, apply, dual_problem, updated
-from theory.exact_maps import CholeskyMap, OneHotMap
-from theory.feature_maps import MAPS, FeatureMap, Features, RandomFeatures
-from theory.single_layer import FeedForward, layer_problem
-from theory.variants import (
+from lrgd.theory.dual import DualProblem, apply, dual_problem, updated
+from lrgd.theory.exact_maps import CholeskyMap, OneHotMap
+from lrgd.theory.feature_maps import MAPS, FeatureMap, Features, RandomFeatures
+from lrgd.theory.paper.single_layer import FeedForward, layer_problem
+from lrgd.theory.paper.variants import (
     decayed_weight,
     perturbed_output,
     proximal_strength,

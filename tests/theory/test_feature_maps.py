@@ -10,11 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.theory.test_dual import assert_close, normal
-from theory.attention import linearised_attention, softmax_attention
-from theory.draws import Draw, draw_directions, haar_rotation
-from theory.exact_maps import CholeskyMap, OneHotMap
-from theory.feature_maps import (
+from lrgd.theory.attention import linearised_attention, softmax_attention
+from lrgd.theory.draws import Draw, draw_directions, haar_rotation
+from lrgd.theory.exact_maps import CholeskyMap, OneHotMap
+from lrgd.theory.feature_maps import (
     MAPS,
     PAIRED,
     MapName,
@@ -22,7 +21,8 @@ from theory.feature_maps import (
     best_curvature,
     log_relative_variance,
 )
-from theory.preconditioning import balanced, centred, shifted
+from lrgd.theory.preconditioning import balanced, centred, shifted
+from tests.theory.test_dual import assert_close, normal
 
 
 def softmax_of(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:

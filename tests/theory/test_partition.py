@@ -7,8 +7,8 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizer, PreTrainedTokenizerFast
 
-from memory.errors import InputError
-from theory.partition import locate, partition, tokens_in
+from lrgd.core.errors import InputError
+from lrgd.theory.partition import locate, partition, tokens_in
 
 TEXTS = [
     "likes wool, red yarn & needles.",

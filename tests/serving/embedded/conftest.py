@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from serving.embedded.weights import Weights, load
+from lrgd.serving.embedded.weights import Weights, load
 from tests.families import FAMILIES, make
 
 

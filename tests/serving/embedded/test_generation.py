@@ -2,10 +2,10 @@
 
 import torch
 
-from serving.embedded.attention import NAME
-from serving.embedded.generation import SLOTS, Decoder, Sampling, Writing, _picked
-from serving.embedded.prefixes import Prefixes
-from serving.embedded.weights import Weights
+from lrgd.serving.embedded.attention import NAME
+from lrgd.serving.embedded.generation import SLOTS, Decoder, Sampling, Writing, _picked
+from lrgd.serving.embedded.prefixes import Prefixes
+from lrgd.serving.embedded.weights import Weights
 from tests.serving.embedded.test_scoring import some_tokens
 
 

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from serving.embedded.attention import NAME
-from serving.embedded.calibration import Question, calibrate, ranks_of
-from serving.embedded.heads import RetrievalHeads, load_heads
-from serving.embedded.prefixes import Prefixes
-from serving.embedded.reranking import (
+from lrgd.serving.embedded.attention import NAME
+from lrgd.serving.embedded.calibration import Question, calibrate, ranks_of
+from lrgd.serving.embedded.heads import RetrievalHeads, load_heads
+from lrgd.serving.embedded.prefixes import Prefixes
+from lrgd.serving.embedded.reranking import (
     QUERY_BLOCK,
     TITLE,
     Reranker,
@@ -17,7 +17,7 @@ from serving.embedded.reranking import (
     laid_out,
     probabilities,
 )
-from serving.embedded.weights import Weights
+from lrgd.serving.embedded.weights import Weights
 
 DOCUMENTS = ["red kite", "blue boat", "green train", "old lamp"]
 QUERY = "The shopper bought a paper kite.\nThe shopper buys next:"

@@ -7,11 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memory.errors import WeightsError
-from serving.embedded.attention import NAME
-from serving.embedded.prefixes import BLOCK, Prefixes
-from serving.embedded.scoring import score
-from serving.embedded.weights import Weights, load
+from lrgd.core.errors import WeightsError
+from lrgd.serving.embedded.attention import NAME
+from lrgd.serving.embedded.prefixes import BLOCK, Prefixes
+from lrgd.serving.embedded.scoring import score
+from lrgd.serving.embedded.weights import Weights, load
 
 
 def reference(weights: Weights, text: list[int]) -> list[float]:

@@ -1,0 +1,1 @@
+"""Ways to have a language model rank candidates, one file a way."""

@@ -1,0 +1,1 @@
+"""What every floor shares: the errors, and frozen values."""

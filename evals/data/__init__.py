@@ -1,0 +1,1 @@
+"""From files to frozen bundles: readers, cleaning, candidates, export."""

@@ -1,0 +1,1 @@
+"""The `lrgd` command."""

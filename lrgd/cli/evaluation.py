@@ -1,0 +1,170 @@
+"""`lrgd evaluate`, `lrgd report`, `lrgd suite`: methods compared, and what is told of it."""
+
+import asyncio
+import json
+import os
+import platform
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lrgd import runs, suites
+from lrgd.agents.endpoint.client import NO_KEY
+from lrgd.agents.endpoint.meter import Budget
+from lrgd.core.errors import InputError
+from lrgd.evals.report.compare import compare_runs
+from lrgd.evals.report.findings import numbers
+from lrgd.evals.report.publish import Circumstances, publish
+from lrgd.evals.runs.arms import REFERENCE, Evaluation, evaluation
+from lrgd.evals.runs.suites import load_suite
+from lrgd.jobs import with_workbench
+from lrgd.options import (
+    DEFAULT_RUN,
+    BaseUrl,
+    Cache,
+    Json,
+    Key,
+    MaxCalls,
+    MaxTokens,
+    Methods,
+    Model,
+    Ranking,
+    Reference,
+    RunPath,
+    Seeds,
+)
+from lrgd.progress import Display
+from lrgd.show import comparison_view, findings_view, printer
+from lrgd.workbench import ModelChoice, Workbench, settled, weights_hash
+
+report = typer.Typer(help="What runs say.", no_args_is_help=True)
+suite = typer.Typer(help="Whole evaluations from one file.", no_args_is_help=True)
+
+
+def evaluate(
+    run: RunPath = DEFAULT_RUN,
+    bundle: Annotated[Path | None, typer.Option(help="The run's bundle, if it has moved.")] = None,
+    methods: Methods = "main",
+    seeds: Seeds = 1,
+    reference: Reference = REFERENCE,
+    json_: Json = False,
+    base_url: BaseUrl = None,
+    model: Model = None,
+    api_key: Key = NO_KEY,
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
+    cache: Cache = True,
+) -> None:
+    """Score the methods on the test tasks; write the report. Ablations are optimised first."""
+    wanted = evaluation(methods, seeds, reference)
+    opened = runs.reopen(run, ModelChoice(base_url, model, api_key), bundle)
+    if not opened.optimized:
+        done, users = len(opened.records), len(opened.header.users)
+        raise InputError(f"{run}: {done} of {users} users are done: `lrgd optimize --resume` first")
+    if not opened.ready(wanted):
+        score(opened, wanted, Budget(max_calls, max_tokens), cache=cache)
+    tell(opened, wanted, as_json=json_)
+
+
+def machine() -> str:
+    """What a run was made on, without a name."""
+    return f"{os.cpu_count()} cores, {platform.system()}, {platform.machine()}"
+
+
+def score(
+    run: runs.Run, wanted: Evaluation, budget: Budget | None = None, *, cache: bool = True
+) -> None:
+    """Score an evaluation of an optimised run, with a display."""
+
+    async def job(bench: Workbench) -> None:
+        with Display() as display:
+            await runs.score(run, wanted, bench, display)
+
+    with_workbench(run, job, budget, cache=cache)
+
+
+def tell(run: runs.Run, wanted: Evaluation, *, as_json: bool = False) -> None:
+    """Write a scored run's report, and print what it says."""
+    found = runs.found(run, wanted)
+    files = runs.report(run, found)
+    if as_json:
+        print(json.dumps(numbers(found), indent=2))
+        return
+    printer().print(findings_view(found))
+    print(f"Report: {files.page}")
+    for plot in files.plots:
+        print(f"Plot:   {plot}")
+    print(f"Tables: {files.page.parent}/*.md, *.tex")
+
+
+@report.command()
+def compare(
+    run_a: Annotated[Path, typer.Argument(help="A scored run.")],
+    run_b: Annotated[Path, typer.Argument(help="Another, of the same users.")],
+    json_: Json = False,
+) -> None:
+    """Pair two runs by user: B minus A, method by method."""
+    found = compare_runs(run_a, run_b)
+    if json_:
+        print(json.dumps(found.as_dict(), indent=2))
+        return
+    printer().print(comparison_view(found))
+
+
+@report.command("publish")
+def publish_run(
+    run: Annotated[Path, typer.Argument(help="A scored run.")],
+    out: Annotated[Path, typer.Option(help="Name of the files, without .json and .md.")],
+    command: Annotated[str, typer.Option(help="The command that makes the run again.")],
+    commit: Annotated[str, typer.Option(help="Of this project, when the run was made.")],
+    methods: Methods = "main",
+    seeds: Seeds = 1,
+    reference: Reference = REFERENCE,
+    bundle: Annotated[Path | None, typer.Option(help="The run's bundle, if it has moved.")] = None,
+    base_url: BaseUrl = None,
+    model: Model = None,
+) -> None:
+    """Write a scored run's numbers and tables as two small files that can be committed."""
+    wanted = evaluation(methods, seeds, reference)
+    opened = runs.reopen(run, ModelChoice(base_url, model), bundle)
+    if not opened.ready(wanted):
+        raise InputError(f"{run} is not scored: `lrgd evaluate --run {run} --methods {methods}`")
+    made = Circumstances(
+        command, commit, date.today().isoformat(), machine(), weights_hash(opened.choice)
+    )
+    for file in publish(runs.found(opened, wanted), made, out):
+        print(file)
+
+
+@suite.command("run")
+def run_suite(
+    file: Annotated[Path, typer.Argument(help="The suite, suites/*.yaml.")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle and the run.")],
+    data: Annotated[
+        Path | None, typer.Option(help="The data set's files; not for the sample world.")
+    ] = None,
+    users: Annotated[
+        int | None, typer.Option(min=2, help="Take fewer users than the suite says.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Optimise with so many seeds, not the suite's.")
+    ] = None,
+    base_url: BaseUrl = None,
+    model: Model = None,
+    api_key: Key = NO_KEY,
+    ranking: Ranking = None,
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
+    cache: Cache = True,
+) -> None:
+    """Data, optimisation and all methods of a suite. Stopped, the same command goes on with it."""
+    wanted = load_suite(file)
+    bundle = suites.bundle_of(wanted, data, out / "bundle")
+    choice = asyncio.run(settled(ModelChoice(base_url, model, api_key, ranking, wanted.shuffles)))
+    run = suites.begin(wanted, bundle, out / "run", choice, users)
+    comparison = wanted.evaluation(seeds)
+    if not run.ready(comparison):
+        suites.do(run, comparison, Budget(max_calls, max_tokens), cache=cache)
+    tell(run, comparison)

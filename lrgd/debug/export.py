@@ -1,0 +1,204 @@
+"""A session on paper: a Markdown transcript, and a script that does it again."""
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from pprint import pformat
+
+from langgraph.types import StateSnapshot
+
+from lrgd.core.errors import InputError
+from lrgd.debug.entries import Entry
+from lrgd.debug.shown import node_words
+from lrgd.debug.state import SessionState, settings_of
+from lrgd.debug.thread import entry_of
+from lrgd.debug.views import Comparison, KeptView, Place, Ranked, RevealView, StepView, WhyView
+from lrgd.debug.words import visible
+from lrgd.graphs.settings import LoopSettings
+from lrgd.memory import Demonstration
+
+TOP = 5
+"""Items of a ranking that the transcript shows."""
+
+
+def markdown(state: SessionState, entries: Sequence[Entry]) -> str:
+    """The case, then every command with what it showed."""
+    task = state["task"]
+    shown = task.target.title if task.target and state.get("revealed") else "hidden"
+    lines = [
+        f"# Debugging session: user {_md(task.user_id)}",
+        "",
+        f"Data set {_md(settings_of(state).dataset) or '-'}, {len(task.candidates)} candidates, "
+        f"true next item: {_md(shown)}.",
+        "",
+        "Bought, oldest first:",
+        "",
+        *(f"* {_md(item.title)}" for item in task.history),
+    ]
+    for entry in entries:
+        if entry.line:
+            lines += ["", f"## `{visible(entry.line).replace('`', chr(39))}`", ""]
+            lines += _shown(entry)
+    return "\n".join(lines) + "\n"
+
+
+def script(snapshots: Sequence[StateSnapshot], opening: str) -> str:
+    """A Python script that does the branch again, and says where its Effect_D differs.
+
+    Args:
+        snapshots: the branch, oldest first.
+        opening: a Python expression that opens the desk, over KEY, SETTINGS and `folder`.
+
+    Raises:
+        InputError: nobody said how this session's desk is opened.
+    """
+    if not opening:
+        raise InputError("this session was opened without a bundle: there is nothing to reopen")
+    first, last = snapshots[0].values, snapshots[-1].values
+    user = last["task"].user_id
+    settings = LoopSettings.model_validate(first["settings"]).model_dump(exclude_defaults=True)
+    # pformat, not a template's quotes: a title may hold any quote there is.
+    return _SCRIPT.format(
+        about=_comment(f"user {user} of {settings.get('dataset', 'a bundle')}"),
+        settings=pformat(settings, sort_dicts=False, width=90),
+        remembered=pformat(_remembered(snapshots), width=96),
+        steps=pformat(_steps(snapshots), width=96),
+        opening=opening,
+        user=repr(user),
+    )
+
+
+def _remembered(snapshots: Sequence[StateSnapshot]) -> list[Demonstration]:
+    found = (s.values["remembered"] for s in snapshots if "remembered" in s.values)
+    return list(next(found, []))
+
+
+def _steps(snapshots: Sequence[StateSnapshot]) -> list[tuple[str, int, float | None]]:
+    """Line, how often in a row, Effect_D in hand after it."""
+    done = [(entry_of(s).line, s.values.get("in_hand")) for s in snapshots]
+    # A branch holds only what led to its end: forks need not be done again.
+    done = [(line, hand) for line, hand in done if line and not line.startswith("/fork ")]
+    found = []
+    for line, group in groupby(done, key=lambda pair: pair[0]):
+        hands = [hand for _, hand in group]
+        found.append((line, len(hands), hands[-1].effect if hands[-1] else None))
+    return found
+
+
+def _shown(entry: Entry) -> list[str]:
+    match entry.view:
+        case StepView() as step:
+            return _step(step)
+        case Comparison() as found:
+            return [
+                f"Changed: {_md(found.change)}.",
+                "",
+                f"* before: {_ranked(found.before)}",
+                f"* after: {_ranked(found.after)}",
+                *(f"* {_md(m.title)}: {m.before} -> {m.after}" for m in found.moves[:TOP]),
+                "",
+                *_places(found.places),
+            ]
+        case RevealView() as found:
+            return [f"The true next item: {_md(found.item.title)} (rank {found.rank or '-'})."]
+        case KeptView() as found:
+            return [f"Kept, written by {found.author}: {_md(found.text)}"]
+        case WhyView() as found:
+            return _why(found)
+    return []
+
+
+def _step(step: StepView) -> list[str]:
+    words = [f"**{node_words(step.node, step.path)}**, round {step.round}."]
+    if step.text:
+        words.append(f"> {_md(step.text)}")
+    if step.effect is not None:
+        rank = f", rank {step.rank} of {step.candidates}" if step.rank else ""
+        words.append(f"Effect\\_D {step.effect:.4f}{rank}.")
+    words += [f"Recalled: {_md(text)}" for text in step.recalled]
+    for j in step.judgements:
+        similarity = "-" if j.similarity is None else f"{j.similarity:.2f}"
+        gain = "-" if j.gain is None else f"{j.gain:+.2f}"
+        verdict = f"collapsed, injected: path {j.source}" if j.collapsed else "goes on"
+        words.append(f"Path {j.path}: similarity {similarity}, gain {gain}: {verdict}.")
+    return "\n\n".join(words).split("\n")
+
+
+def _why(found: WhyView) -> list[str]:
+    rows = [
+        f"| {part.kind} | {_md(part.text)} | {part.rank_without} | "
+        f"{'' if part.shift is None else f'{part.shift:+.3f}'} |"
+        for part in found.parts
+    ]
+    head = f"{_md(found.item.title)} (rank {found.item.rank}) over {_md(found.rival.title)}"
+    table = ["| left out | | rank without | shift |", "|---|---|---|---|", *rows]
+    words = [f"* {_md(w.word)}: {w.effect:+.3f} (direct {w.direct:+.3f})" for w in found.words]
+    return [f"{head} (rank {found.rival.rank}).", "", *table, "", *words]
+
+
+def _ranked(ranked: Ranked) -> str:
+    return (
+        f"Effect\\_D {ranked.effect:.4f}, rank {ranked.rank} ({ranked.label}): {_md(ranked.text)}"
+    )
+
+
+def _places(places: Sequence[Place]) -> list[str]:
+    return [
+        f"{p.rank}. {_md(p.title)}{' (the true next item)' if p.is_target else ''}"
+        for p in places[:TOP]
+    ]
+
+
+def _md(text: str) -> str:
+    """Text from outside as text: no markup of it works, no control character reaches a screen."""
+    return re.sub(r"([\\`*_{}\[\]<>#|&~!$])", r"\\\1", visible(text))
+
+
+def _comment(text: str) -> str:
+    """Text from outside within a docstring."""
+    return visible(text).replace("\\", "/").replace('"', "'")
+
+
+_SCRIPT = '''"""Does a debugging session again: {about}.
+
+Made by lrgd's /export. Prints every command with the Effect_D that came of it; exit code 1 where
+one differs from what the session saw.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from lrgd import Demonstration, LoopSettings, ModelChoice, dispatch, open_desk
+
+KEY = os.environ.get("LRGD_API_KEY", "none")
+SETTINGS = LoopSettings.model_validate({settings})
+# What memory knew of the user when the session began.
+REMEMBERED: list[Demonstration] = {remembered}
+# Command, how often, Effect_D of what was then in hand.
+STEPS = {steps}
+
+
+async def main(folder: Path) -> int:
+    differing = 0
+    async with {opening} as desk:
+        await desk.bench.memory.remember(*REMEMBERED)
+        session = await desk.sit({user})
+        for line, times, wanted in STEPS:
+            for _ in range(times):
+                await dispatch(session, line)
+            hand = (await session.case()).in_hand
+            found = hand.effect if hand else None
+            same = found == wanted or (found and wanted and abs(found - wanted) < 1e-9)
+            differing += not same
+            was = "" if same else f", was {{wanted}}"
+            print(f"{{line}} x{{times}}: Effect_D {{found}}{{was}}")
+    return 1 if differing else 0
+
+
+if __name__ == "__main__":
+    with TemporaryDirectory() as folder:
+        sys.exit(asyncio.run(main(Path(folder))))
+'''

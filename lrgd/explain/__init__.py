@@ -1,0 +1,1 @@
+"""Explanations of a ranking, and the equivalence with gradient descent, on real weights."""

@@ -1,0 +1,70 @@
+"""What `lrgd optimize` lets a person set of the loop, and what it says of it."""
+
+import json
+import subprocess
+import sys
+from inspect import signature
+from pathlib import Path
+
+import pytest
+
+from lrgd.cli.commands import demo
+from lrgd.evals.data.bundle import Bundle
+from lrgd.evals.runs.folder import RunFolder
+from lrgd.graphs import LoopSettings
+from tests.loopback import LoopbackModel, Sensible
+
+LRGD = [sys.executable, "-c", "from lrgd.cli import main; main()"]
+
+
+def optimize(
+    bundle: Path, run: Path, server: LoopbackModel, *options: object
+) -> subprocess.CompletedProcess[str]:
+    model = ["--base-url", server.url, "--model", "m"]
+    asked = ["optimize", bundle, "--run", run, "--users", 2, *model, *options]
+    return subprocess.run([*LRGD, *map(str, asked)], capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def saved(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("options") / "bundle"
+    bundle.save(folder)
+    return folder
+
+
+def test_guard_and_judge_are_options_and_kept_with_the_run(saved: Path, tmp_path: Path) -> None:
+    options = ["--patience", 1, "--similarity-threshold", 0.5, "--judge", "probability"]
+    with LoopbackModel() as server:
+        made = optimize(saved, tmp_path, server, "--rounds", 3, "--ranking", "decision", *options)
+    assert made.returncode == 0, made.stderr
+    assert "perturbed" not in made.stderr
+    settings = RunFolder(tmp_path).header().settings
+    assert (settings.patience, settings.similarity_threshold) == (1, 0.5)
+    assert settings.judge == "probability"
+    records = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    for record in records:
+        trials = [t for path in record["paths"] for t in path["trials"]]
+        likeliest = max(t["log_probability"] for t in trials if t["verdict"] == "usable")
+        texts = {t["demonstration"]["text"] for t in trials if t["log_probability"] == likeliest}
+        assert record["chosen"]["text"] in texts
+
+
+def test_rounds_too_few_for_a_perturbation_are_said(saved: Path, tmp_path: Path) -> None:
+    with LoopbackModel() as server:
+        made = optimize(saved, tmp_path, server, "--rounds", 3, "--ranking", "decision")
+    assert made.returncode == 0
+    assert "--patience 2" in made.stderr
+    assert "before --rounds 4" in made.stderr
+
+
+def test_judging_by_probability_needs_probabilities(saved: Path, tmp_path: Path) -> None:
+    with LoopbackModel(Sensible(options=0)) as server:
+        found = optimize(saved, tmp_path / "run", server, "--judge", "probability")
+    assert found.returncode == 2
+    assert found.stderr.count("\n") == 1
+    assert "--ranking listwise has none" in found.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_demo_has_rounds_enough_for_a_perturbation() -> None:
+    assert signature(demo).parameters["rounds"].default >= LoopSettings().first_perturbed

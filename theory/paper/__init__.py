@@ -1,0 +1,1 @@
+"""What only the equations of the paper need; nothing else imports it."""
