@@ -23,7 +23,7 @@ PREPARE = """
 import atexit
 import time
 import lrgd.commands
-from lrgd.cli import main
+from lrgd.cli.main import main
 begin = time.perf_counter()
 atexit.register(lambda: print(time.perf_counter() - begin))
 main()

@@ -6,7 +6,11 @@ hold the content. Every method ranks the same bundle.
 
 import hashlib
 import json
-from collections.abc import Iterable
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +18,6 @@ from typing import Any, Literal
 
 from lrgd.agents.values import Item, RankingTask
 from lrgd.core.errors import InputError
-from lrgd.evals.data.folders import whole_folder
 
 FORMAT = 2
 FILES = ("items.jsonl", "users.jsonl")
@@ -145,9 +148,9 @@ def load_bundle(folder: Path) -> Bundle:
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise InputError(f"{folder}: wanted a bundle of format {FORMAT}; make it anew")
     wanted = about.pop("sha256", None)
-    found = _digest(about, items_text, users_text)
-    if found != wanted:
-        raise InputError(f"{folder} was changed: its hash is {found}, not {wanted}; make it anew")
+    actual = _digest(about, items_text, users_text)
+    if actual != wanted:
+        raise InputError(f"{folder} was changed: its hash is {actual}, not {wanted}; make it anew")
     item_rows = [json.loads(line) for line in items_text.splitlines()]
     popularity = {row["id"]: row.pop("popularity") for row in item_rows}
     items = [_item(row) for row in item_rows]
@@ -159,6 +162,23 @@ def load_bundle(folder: Path) -> Bundle:
         users={user.user_id: user for user in users},
         popularity=popularity,
     )
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """An empty draft beside `folder`, moved there when the block ends without an error.
+
+    Raises:
+        OSError: a folder that is not empty is there already.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        yield draft
+        draft.chmod(0o755)
+        os.replace(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _digest(about: dict[str, Any], *texts: str) -> str:

@@ -65,22 +65,22 @@ def _by_popularity(catalogue: Sequence[str], data: DataSet) -> Negatives:
     edges = list(accumulate(counts[i] for i in occurring))
 
     def draw(rng: Random, n: int, target: str, touched: Collection[str]) -> Sequence[str]:
-        found: dict[str, None] = {}
+        drawn: dict[str, None] = {}
         # Rejection, as in `distinct`: quick while most of the weight is allowed.
         for _ in range(20 * n):
-            if len(found) == n:
-                return list(found)
+            if len(drawn) == n:
+                return list(drawn)
             item = occurring[bisect_right(edges, rng.random() * edges[-1])]
             if item not in touched:
-                found[item] = None
-        rest = [i for i in occurring if i not in touched and i not in found]
-        if len(found) + len(rest) < n:
-            raise ValueError(_too_few(n, len(found) + len(rest)))
-        while len(found) < n:
+                drawn[item] = None
+        rest = [i for i in occurring if i not in touched and i not in drawn]
+        if len(drawn) + len(rest) < n:
+            raise ValueError(_too_few(n, len(drawn) + len(rest)))
+        while len(drawn) < n:
             item = pick_weighted(rng, rest, [counts[i] for i in rest])
             rest.remove(item)
-            found[item] = None
-        return list(found)
+            drawn[item] = None
+        return list(drawn)
 
     return draw
 
@@ -93,15 +93,15 @@ def _nearest(catalogue: Sequence[str], titles: Sequence[str], embed: Embed) -> N
     def draw(rng: Random, n: int, target: str, touched: Collection[str]) -> Sequence[str]:
         # Rounded: last digits differ between machines. Equals stay in order of their ids.
         nearness = (rows @ rows[places[target]]).round(5)
-        found: list[str] = []
+        drawn: list[str] = []
         for at in np.argsort(-nearness, kind="stable"):
-            if len(found) == n:
+            if len(drawn) == n:
                 break
             if catalogue[at] not in touched and titles[at] != titles[places[target]]:
-                found.append(catalogue[at])
-        if len(found) < n:
-            raise ValueError(_too_few(n, len(found)))
-        return found
+                drawn.append(catalogue[at])
+        if len(drawn) < n:
+            raise ValueError(_too_few(n, len(drawn)))
+        return drawn
 
     return draw
 

@@ -3,7 +3,7 @@
 In this order: (1) interactions rated below `min_rating` go; (2) so do those with an item that has
 no title, and (3) a user's later interactions with an item that she had before; (4) users and items
 with fewer than `k_core` interactions go, again and again until none is left. Sequences are in time
-order; equal times keep the order of the file. What counts as a title: see evals/data/texts.py.
+order; equal times keep the order of the file. What counts as a title: see evals/data/item_texts.py.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,15 +11,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import polars as pl
-from polars.exceptions import PolarsError
 
 from lrgd.agents.values import Item
 from lrgd.core.errors import InputError
+from lrgd.core.text import REFUSED_IN_IDS
 from lrgd.evals.data.datasets import DataSet
+from lrgd.evals.data.item_texts import item_of, title_of
+from lrgd.evals.data.number_columns import refuse_other_numbers
 from lrgd.evals.data.readers.source import ITEM, Source
-from lrgd.evals.data.texts import item_of, title_of
 
 CODED = ("user", "item")
+NUMBERED = ("time", "rating")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,9 @@ def clean(source: Source, rules: Rules) -> tuple[DataSet, CleaningReport]:
         went = "; ".join(f"{step.interactions} {step.rule}" for step in dropped)
         raise InputError(f"{source.name}: nothing is left of {read.interactions} rows: {went}")
     items = items.join(frame, on="item", how="semi")
-    found = _items(source, items["name"])
-    return DataSet(source.name, found, _sequences(frame, users, items)), report
+    return DataSet(
+        source.name, _items(source, items["name"]), _sequences(frame, users, items)
+    ), report
 
 
 def k_core(frame: pl.DataFrame, k: int) -> pl.DataFrame:
@@ -127,13 +130,16 @@ def _steps(
 
 def _read(source: Source) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """The interactions, all numbers; and the texts behind the users' and the items' numbers."""
-    numbers = [pl.col(name).cast(pl.Float64, strict=False) for name in ("time", "rating")]
-    codes = [pl.col(name).cast(pl.Categorical(pl.Categories.random())) for name in ("user", "item")]
-    frame = _collected(source, source.interactions.select(*codes, *numbers))
+    numbers = [pl.col(name).cast(pl.Float64, strict=False) for name in NUMBERED]
+    codes = [pl.col(name).cast(pl.Categorical(pl.Categories.random())) for name in CODED]
+    frame = source.interactions.collect(
+        lambda rows: rows.select(*codes, *numbers),
+        source.required,
+        lambda rows: _sound(rows.select(source.required)),
+    )
     if frame.is_empty():
         raise InputError(f"{source.files[0]}: no interactions in it")
-    if not _sound(frame.select(source.required)):
-        raise _fault(source, "a value is missing or no number")
+    refuse_other_numbers(source, frame)
     if "time" not in source.required:
         frame = frame.with_columns(time=pl.int_range(pl.len()).cast(pl.Float64))
     users, items = (_texts(frame[name]) for name in CODED)
@@ -142,22 +148,14 @@ def _read(source: Source) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
 
 
 def _sound(values: pl.DataFrame) -> bool:
-    """Whether no value is missing and every number is finite."""
+    """Whether no value is missing, every number finite, every id one that can be used."""
     numbers = values.select(pl.col(pl.Float64))
     finite = numbers.select(pl.all().is_finite().all()).row(0) if numbers.width else ()
-    return all(finite) and not any(values.null_count().row(0))
-
-
-def _collected(source: Source, query: pl.LazyFrame) -> pl.DataFrame:
-    try:
-        return query.collect(engine="streaming")
-    except (PolarsError, OSError) as error:
-        raise _fault(source, str(error)) from error
-
-
-def _fault(source: Source, why: str) -> InputError:
-    files = ", ".join(map(str, source.files))
-    return source.fault() or InputError(f"cannot read {files}: {why}")
+    usable = (
+        not values[name].unique().cast(pl.String).str.contains(REFUSED_IN_IDS).any()
+        for name in CODED
+    )
+    return all(finite) and not any(values.null_count().row(0)) and all(usable)
 
 
 def _counts(frame: pl.DataFrame) -> Counts:
@@ -190,9 +188,11 @@ def _items(source: Source, ids: pl.Series) -> dict[str, Item]:
 def _rows(source: Source, columns: Sequence[str], ids: pl.Series) -> pl.DataFrame:
     """These items' raw texts; of an item that comes twice the first row counts."""
     wanted = pl.col("id").is_null() | pl.col("id").is_in(ids.implode())
-    frame = _collected(source, source.items.select(columns).filter(wanted))
-    if frame["id"].null_count():
-        raise _fault(source, "an item has no id")
+    frame = source.items.collect(
+        lambda rows: rows.select(columns).filter(wanted),
+        ("id",),
+        lambda rows: not rows["id"].null_count(),
+    )
     return frame.unique("id", keep="first", maintain_order=True)
 
 

@@ -46,15 +46,15 @@ def distinct(rng: Random, values: Sequence[T], n: int, allowed: Callable[[T], bo
     Raises:
         ValueError: fewer than n values are allowed.
     """
-    found: dict[T, None] = {}
+    drawn: dict[T, None] = {}
     # Rejection is quick while most values are allowed; else the short list is shuffled.
     for _ in range(20 * n):
-        if len(found) == n:
-            return list(found)
+        if len(drawn) == n:
+            return list(drawn)
         value = pick(rng, values)
         if allowed(value):
-            found[value] = None
-    rest = shuffled(rng, [v for v in values if v not in found and allowed(v)])
-    if len(found) + len(rest) < n:
-        raise ValueError(f"wanted {n} values, only {len(found) + len(rest)} are allowed")
-    return [*found, *rest][:n]
+            drawn[value] = None
+    rest = shuffled(rng, [v for v in values if v not in drawn and allowed(v)])
+    if len(drawn) + len(rest) < n:
+        raise ValueError(f"wanted {n} values, only {len(drawn) + len(rest)} are allowed")
+    return [*drawn, *rest][:n]

@@ -7,14 +7,16 @@ its sequential models train and rank on the same users. Each folder has a README
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from lrgd.agents.values import Item
 from lrgd.core.errors import InputError
-from lrgd.evals.data.bundle import Bundle, BundleUser, FrozenTask
-from lrgd.evals.data.folders import whole_folder
+from lrgd.core.text import one_line, unusable_id
+from lrgd.evals.data.bundle import Bundle, BundleUser, FrozenTask, whole_folder
 
 Target = Literal["recbole", "csv"]
 Row = Sequence[str | int]
@@ -33,6 +35,7 @@ def export(bundle: Bundle, to: Target, folder: Path) -> list[Path]:
     """
     if folder.exists():
         raise InputError(f"{folder} is there already: delete it or name another --out")
+    _refuse_ids([*bundle.items, *bundle.users], blanks=to == "csv")
     with whole_folder(folder) as draft:
         EXPORTERS[to](bundle, draft, folder.name)
     return sorted(folder.iterdir())
@@ -41,7 +44,7 @@ def export(bundle: Bundle, to: Target, folder: Path) -> list[Path]:
 def _to_csv(bundle: Bundle, folder: Path, name: str) -> None:
     items: Iterable[Row] = (
         (i.id, i.title, i.brand, json.dumps(i.categories, ensure_ascii=False), i.description)
-        for i in bundle.items.values()
+        for i in _items(bundle)
     )
     histories: Iterable[Row] = (
         (user.user_id, split, position, item)
@@ -62,12 +65,11 @@ def _to_csv(bundle: Bundle, folder: Path, name: str) -> None:
 
 
 def _to_recbole(bundle: Bundle, folder: Path, name: str) -> None:
-    _refuse_blanks([*bundle.items, *bundle.users])
     header = ["item_id:token", "title:token_seq", "brand:token", "categories:token_seq"]
     _write_tabs(
         folder / f"{name}.item",
         header,
-        ((i.id, i.title, i.brand, ", ".join(i.categories)) for i in bundle.items.values()),
+        ((i.id, i.title, i.brand, ", ".join(i.categories)) for i in _items(bundle)),
     )
     sequential = ["user_id:token", "item_id_list:token_seq", "item_id:token"]
     _write_tabs(folder / f"{name}.train.inter", sequential, _prefixes(bundle))
@@ -94,6 +96,13 @@ def _prefixes(bundle: Bundle) -> Iterator[Row]:
             yield user.user_id, " ".join(history[:end]), history[end]
 
 
+def _items(bundle: Bundle) -> Iterator[Item]:
+    """The items, each text on one line: a bundle may be older than that rule, or made by hand."""
+    for item in bundle.items.values():
+        texts = {name: one_line(getattr(item, name)) for name in ("title", "brand", "description")}
+        yield replace(item, **texts, categories=tuple(map(one_line, item.categories)))
+
+
 def _tasks(bundle: Bundle) -> Iterator[tuple[BundleUser, str, FrozenTask]]:
     for user in bundle.users.values():
         yield user, "validation", user.validation
@@ -117,12 +126,16 @@ def _write_tabs(path: Path, header: Sequence[str], rows: Iterable[Row]) -> None:
 
 
 def _write_text(path: Path, template: str, bundle: Bundle, name: str) -> None:
-    made_by = json.dumps(bundle.made_by, indent=2)
+    made_by, name = json.dumps(bundle.made_by, indent=2), one_line(name)
     text = _TEMPLATES.get_template(template).render(bundle=bundle, name=name, made_by=made_by)
     path.write_text(text + "\n", "utf-8", newline="\n")
 
 
-def _refuse_blanks(ids: Iterable[str]) -> None:
+def _refuse_ids(ids: Iterable[str], *, blanks: bool) -> None:
+    """Raise InputError for an id that no file may hold; without `blanks`, also for one that
+    RecBole would cut at a blank or take for the beginning of a quoted field."""
     for one in ids:
-        if not one or any(c.isspace() or c == '"' for c in one):
+        if why := unusable_id(one):
+            raise InputError(f"the id {one!r} {why}: prepare the bundle anew")
+        if not blanks and any(c.isspace() or c == '"' for c in one):
             raise InputError(f"RecBole cannot hold the id {one!r}: use --to csv")

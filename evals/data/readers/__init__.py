@@ -4,8 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from lrgd.evals.data.readers.amazon_2018 import read_amazon_2018
-from lrgd.evals.data.readers.amazon_2023 import read_amazon_2023
+from lrgd.evals.data.readers.amazon import read_amazon_2018, read_amazon_2023
 from lrgd.evals.data.readers.lcrec import read_lcrec
 from lrgd.evals.data.readers.recbole import read_recbole
 from lrgd.evals.data.readers.source import Source

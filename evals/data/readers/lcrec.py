@@ -4,15 +4,16 @@ Source: Zheng et al. (arXiv 2311.09049), https://github.com/RUCAIBox/LC-Rec.
 """
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from math import isnan
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from lrgd.core.errors import InputError
-from lrgd.evals.data.readers.lines import existing
+from lrgd.evals.data.readers.lines import existing, lines_of
 from lrgd.evals.data.readers.source import INTERACTION, ITEM, Source, slug
+from lrgd.evals.data.readers.table import Record, Table, Where
 
 _END = ".inter.json"
 
@@ -29,48 +30,71 @@ def read_lcrec(path: Path) -> Source:
         raise InputError(f"{path}: wanted one *{_END}, found {names}; give it as --path")
     name = files[0].name.removesuffix(_END)
     about = files[0].with_name(f"{name}.item.json")
-    interactions, items = list(_interactions(files[0])), list(_items(about))
-    text = pl.String()
     return Source(
         name=slug("lcrec", name),
-        files=(files[0], about),
-        interactions=pl.LazyFrame(interactions, dict.fromkeys(INTERACTION, text), orient="row"),
-        items=pl.LazyFrame(items, dict.fromkeys(ITEM, text), orient="row"),
-        required=("user", "item", "time"),
-        fault=lambda: None,
+        interactions=_table(files[0], _interactions, ("user", "item", "time"), INTERACTION),
+        items=_table(about, _items, ITEM, ITEM),
     )
 
 
-def _interactions(path: Path) -> Iterator[tuple[str, str, str, None]]:
+def _table(
+    path: Path,
+    records: Callable[[Path], Iterator[tuple[Where, Record]]],
+    fields: tuple[str, ...],
+    columns: tuple[str, ...],
+) -> Table:
+    return Table(path, {name: name for name in fields}, columns, lambda: records(path))
+
+
+def _interactions(path: Path) -> Iterator[tuple[Where, Record]]:
     for user, items in _object(path).items():
-        if not isinstance(items, list) or not all(isinstance(i, str | int) for i in items):
+        if not isinstance(items, list) or not all(_is_id(item) for item in items):
             raise InputError(f"{path}: user {user!r}: wanted a list of items, got {items!r:.60}")
         for position, item in enumerate(items):
-            yield user, str(item), str(position), None
+            record = {"user": user, "item": str(item), "time": str(position)}
+            yield f" user {user!r}, position {position}", record
 
 
-def _items(path: Path) -> Iterator[tuple[str | None, ...]]:
+def _items(path: Path) -> Iterator[tuple[Where, Record]]:
     for item, about in _object(path).items():
         if not isinstance(about, dict):
             raise InputError(f"{path}: item {item!r}: wanted an object, got {about!r:.60}")
-        yield (item, *(_text(path, item, field, about.get(field)) for field in ITEM[1:]))
+        texts = {field: _text(path, item, field, about.get(field)) for field in ITEM[1:]}
+        yield f" item {item!r}", {"id": item, **texts}
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _text(path: Path, item: str, field: str, value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return (value or "").strip() or None
+    """A text as it is, a list as its JSON text; NaN, which pandas writes, is missing."""
+    if value is None or (isinstance(value, float) and isnan(value)):
+        return None
+    if isinstance(value, str):
+        return value
     if isinstance(value, list):
         return json.dumps(value)
     raise InputError(f"{path}: item {item!r}: field {field}: wanted text, got {value!r:.60}")
 
 
 def _object(path: Path) -> dict[str, Any]:
+    text = "".join(line for _, line in lines_of(path))
     try:
-        value = json.loads(existing(path).read_text("utf-8"))
+        value = json.loads(text, object_pairs_hook=_distinct)
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}: {error.msg}; wanted one JSON object") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: {error}; wanted one JSON object") from error
     if not isinstance(value, dict):
         raise InputError(f"{path}:1: wanted one JSON object, got {type(value).__name__}")
+    return value
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, in which no key may come twice: the earlier user or item would be lost."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        [(key, _)] = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"{key!r} comes a second time")
     return value

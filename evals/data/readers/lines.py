@@ -1,106 +1,70 @@
-"""Text files of one record a line, plain or gzip: JSON lines, and fields between separators.
+"""Text files line by line: UTF-8, with or without a byte order mark, plain or gzip.
 
-polars reads them lazily, every value as text. What it cannot read is searched for line by line.
+Anything else is refused with one line that says what it is.
 """
 
+import codecs
 import gzip
-import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from math import isfinite
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
-
-import polars as pl
 
 from lrgd.core.errors import InputError
 
-NUMBERS = frozenset({"time", "rating"})
-
-Record = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Lines:
-    """A file, the columns that are wanted of it, and how to read it."""
-
-    path: Path
-    names: dict[str, str]
-    """Our column -> the file's field."""
-    frame: pl.LazyFrame
-    record: Callable[[str], Record]
-    """One line's fields. Raises ValueError."""
-    header: int = 0
-    """Lines before the first record."""
-
-    def fault(self, required: Sequence[str]) -> InputError | None:
-        """The first line that is malformed or lacks one of the required columns."""
-        try:
-            for number, line in numbered(self.path):
-                if number > self.header and line.strip():
-                    self._check(line, required)
-        except ValueError as error:
-            return InputError(f"{self.path}:{number}: {error}")
-        return None
-
-    def _check(self, line: str, required: Sequence[str]) -> None:
-        record = self.record(line)
-        for column in required:
-            field, value = self.names[column], record.get(self.names[column])
-            if value is None or not str(value).strip():
-                raise ValueError(f"field {field} is missing or empty")
-            if column in NUMBERS and not is_number(value):
-                raise ValueError(f"field {field}: wanted a number, got {str(value)[:40]!r}")
+_GZIP = b"\x1f\x8b"
+_PACKED = {
+    b"PK\x03\x04": "a zip",
+    b"\x28\xb5\x2f\xfd": "a zstd",
+    b"BZh": "a bzip2",
+    b"\xfd7z": "an xz",
+}
+_MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}  # the longer mark first: it begins with the shorter one
 
 
-def json_lines(path: Path, names: dict[str, str]) -> Lines:
-    """A file of one JSON object a line. Only the fields named are read."""
-    existing(path)
-    schema = dict.fromkeys(names.values(), pl.String())
-    return Lines(path, names, pl.scan_ndjson(path, schema=schema), _json_object)
-
-
-def separated(
-    path: Path, names: dict[str, str], fields: Sequence[str], separator: str, *, header: int
-) -> Lines:
-    """A file of fields between separators; nothing is quoted.
-
-    Args:
-        fields: all fields of a line, in order.
-        header: 1 if the first line names the fields, else 0.
-    """
-
-    def record(line: str) -> Record:
-        values = line.rstrip("\r\n").split(separator)
-        if len(values) != len(fields):
-            raise ValueError(f"wanted {len(fields)} fields {list(fields)}, got {len(values)}")
-        return dict(zip(fields, values, strict=True))
-
-    frame = pl.scan_csv(
-        path,
-        separator=separator,
-        has_header=False,
-        skip_lines=header,
-        quote_char=None,
-        schema=dict.fromkeys(fields, pl.String()),
-    )
-    return Lines(path, names, frame.filter(~_all_null()), record, header)
-
-
-def numbered(path: Path) -> Iterator[tuple[int, str]]:
-    """A text file's lines, from 1.
+def lines_of(path: Path) -> Iterator[tuple[int, str]]:
+    """A text file's lines with their ends, numbered from 1, without a byte order mark.
 
     Raises:
-        InputError: it cannot be read, is no UTF-8, or its gzip is cut off.
+        InputError: no such file, it cannot be read, its gzip is damaged, or it is no UTF-8: then
+            the line and its first wrong byte are named.
     """
-    existing(path)
-    opener = gzip.open if path.suffix == ".gz" else open
+    number = 0
     try:
-        with opener(path, "rt", encoding="utf-8", newline="\n") as file:
-            yield from enumerate(file, start=1)
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        with opened(path) as file:
+            for number, line in enumerate(file, start=1):
+                yield number, line.decode()
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise InputError(
+            f"{path}:{number}: byte {error.start + 1} of the line, 0x{byte:02X}, is not UTF-8; "
+            "convert the file, if it is Latin-1 with `iconv -f LATIN1 -t UTF-8`"
+        ) from error
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"cannot read {path}: {error}; wanted UTF-8, plain or gzip") from error
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BufferedReader | gzip.GzipFile]:
+    """A text file's bytes, after a byte order mark. Raises InputError, OSError, EOFError."""
+    existing(path)
+    with path.open("rb") as raw:
+        packed = raw.read(4)
+    for magic, kind in _PACKED.items():
+        if packed.startswith(magic):
+            raise InputError(f"{path} is {kind} archive; wanted text, plain or gzip: unpack it")
+    # By content, as polars does, not by the file's name.
+    unpack = gzip.open if packed.startswith(_GZIP) else open
+    with unpack(path, "rb") as file:
+        head = file.read(4)
+        _refuse_wide(path, head)
+        file.seek(len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0)
+        yield file
 
 
 def existing(path: Path) -> Path:
@@ -110,28 +74,11 @@ def existing(path: Path) -> Path:
     return path
 
 
-def is_number(value: object) -> bool:
-    """Whether it can be read as a finite number."""
-    try:
-        return isfinite(float(str(value)))
-    except ValueError:
-        return False
-
-
-def _json_object(line: str) -> Record:
-    if line.lstrip().startswith("{'"):
-        raise ValueError(
-            "single quotes: this is the loose JSON of before 2018, not JSON; take the 2018 files "
-            "or convert it with ast.literal_eval and json.dumps"
+def _refuse_wide(path: Path, head: bytes) -> None:
+    """Refuse UTF-16 and UTF-32; without a mark, ASCII in it has a zero byte beside each letter."""
+    kind = next((kind for mark, kind in _MARKS.items() if head.startswith(mark)), None)
+    if kind or [byte == 0 for byte in head] in ([False, True] * 2, [True, False] * 2):
+        kind = kind or "UTF-16"
+        raise InputError(
+            f"{path} looks like {kind}; wanted UTF-8: convert it with `iconv -f {kind} -t UTF-8`"
         )
-    try:
-        value = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"wanted a JSON object, got {line.strip()[:60]!r} ({error})") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"wanted a JSON object, got {line.strip()[:60]!r}")
-    return value
-
-
-def _all_null() -> pl.Expr:
-    return pl.all_horizontal(pl.all().is_null())

@@ -5,8 +5,12 @@ from pathlib import Path
 
 from lrgd.agents.values import Item
 from lrgd.core.errors import InputError
+from lrgd.core.text import unusable_id
 from lrgd.evals.data.datasets import DataSet
-from lrgd.evals.data.texts import clean_title
+from lrgd.evals.data.item_texts import MISSING, unescaped
+from lrgd.evals.data.readers.separated import Dialect
+
+TABS = Dialect("\t")
 
 
 def read_llmrank(folder: Path, name: str = "Games") -> DataSet:
@@ -19,11 +23,17 @@ def read_llmrank(folder: Path, name: str = "Games") -> DataSet:
         InputError: a file is missing or malformed; names file, line and field.
     """
     items = {}
+    for path in (folder / f"{name}.item", folder / f"{name}.test.inter"):
+        if not path.is_file():
+            raise InputError(f"cannot read {path}: no such file; wanted LLMRank's, or --source")
     path = folder / f"{name}.item"
-    for line, (item_id, title) in _rows(path, ["item_id:token", "title:token_seq"]):
+    for line, (item_id, raw) in _rows(path, ["item_id:token", "title:token_seq"]):
         if item_id in items:
             raise InputError(f"{path}:{line}: item_id {item_id!r} comes a second time")
-        items[item_id] = Item(item_id, clean_title(title))
+        title = unescaped(raw)
+        if title in MISSING:
+            raise InputError(f"{path}:{line}: field title:token_seq is empty: {raw[:40]!r}")
+        items[item_id] = Item(item_id, title)
     sequences = {}
     path = folder / f"{name}.test.inter"
     header = ["user_id:token", "item_id_list:token_seq", "item_id:token"]
@@ -39,20 +49,18 @@ def read_llmrank(folder: Path, name: str = "Games") -> DataSet:
 
 def _rows(path: Path, header: list[str]) -> Iterator[tuple[int, list[str]]]:
     """Numbered rows of a tab-separated file whose first line is `header`."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {error}; wanted a UTF-8 file of LLMRank") from error
-    lines = text.split("\n")
-    if lines[0].rstrip("\r").split("\t") != header:
-        raise InputError(f"{path}:1: wanted the header {header}, got {lines[0][:80]!r}")
-    for number, line in enumerate(lines[1:], start=2):
-        if not line:
-            continue
-        fields = line.rstrip("\r").split("\t")
-        if len(fields) != len(header):
-            raise InputError(f"{path}:{number}: wanted {len(header)} fields, got {len(fields)}")
-        for name, value in zip(header, fields, strict=True):
-            if not value.strip():
-                raise InputError(f"{path}:{number}: field {name} is empty")
-        yield number, fields
+    rows = TABS.rows(path)
+    line, first = next(rows, (1, []))
+    if first != header:
+        shown = "\t".join(first)[:80]
+        raise InputError(f"{path}:{line}: wanted the header {header}, got {shown!r}")
+    for line, row in rows:
+        if len(row) != len(header):
+            raise InputError(f"{path}:{line}: wanted {len(header)} fields, got {len(row)}")
+        values = [value.strip() for value in row]
+        for name, value in zip(header, values, strict=True):
+            # A title may hold what no id may, a list of ids consists of known ones.
+            why = unusable_id(value) if name.endswith(":token") or not value else None
+            if why:
+                raise InputError(f"{path}:{line}: field {name} {why}")
+        yield line, values

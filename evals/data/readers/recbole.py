@@ -3,14 +3,18 @@
 Source: https://recbole.io/docs/user_guide/data/atomic_files.html.
 """
 
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
 from lrgd.core.errors import InputError
-from lrgd.evals.data.readers.lines import Lines, existing, numbered, separated
-from lrgd.evals.data.readers.source import INTERACTION, ITEM, Source, as_text, slug
+from lrgd.evals.data.readers.lines import existing
+from lrgd.evals.data.readers.separated import Dialect, separated
+from lrgd.evals.data.readers.source import INTERACTION, ITEM, Source, slug
+from lrgd.evals.data.readers.table import Table
+
+TABS = Dialect("\t")
 
 _INTER: dict[str, tuple[str, ...]] = {
     "user": ("user_id",),
@@ -37,16 +41,11 @@ def read_recbole(path: Path) -> Source:
         InputError: a file is missing, or a header is not RecBole's or lacks user, item or title.
     """
     inter = _inter_file(path)
-    interactions = _atomic(inter, _INTER, ("user", "item"))
-    items = _atomic(existing(inter.with_suffix(".item")), _ITEM, ("id", "title"))
-    required = tuple(name for name in INTERACTION if name in interactions.names)
+    about = existing(inter.with_suffix(".item"))
     return Source(
         name=slug("recbole", inter.stem),
-        files=(inter, items.path),
-        interactions=as_text(interactions.frame, interactions.names, INTERACTION),
-        items=as_text(items.frame, items.names, ITEM).with_columns(_categories()),
-        required=required,
-        fault=lambda: interactions.fault(required) or items.fault(["id"]),
+        interactions=_atomic(inter, _INTER, ("user", "item"), INTERACTION),
+        items=_atomic(about, _ITEM, ("id", "title"), ITEM, _categories()),
     )
 
 
@@ -65,21 +64,33 @@ def _inter_file(path: Path) -> Path:
     return files[0]
 
 
-def _atomic(path: Path, known: dict[str, tuple[str, ...]], needed: tuple[str, ...]) -> Lines:
+def _atomic(
+    path: Path,
+    known: dict[str, tuple[str, ...]],
+    needed: tuple[str, ...],
+    columns: tuple[str, ...],
+    *derived: pl.Expr,
+) -> Table:
     """The file, with those of the known columns that its header names."""
-    first = next((line for _, line in islice(numbered(path), 1)), "")
-    fields = first.rstrip("\r\n").split("\t")
-    typed = dict(field.partition(":")[::2] for field in fields)
-    if not set(typed.values()) <= _TYPES:
-        raise InputError(f"{path}:1: wanted a header like item_id:token, got {first[:80]!r}")
+    line, header = next(TABS.rows(path), (1, []))
+    typed = dict(field.partition(":")[::2] for field in header)
+    if not typed or not set(typed.values()) <= _TYPES:
+        shown = "\t".join(header)[:80]
+        raise InputError(f"{path}:{line}: wanted a header like item_id:token, got {shown!r}")
     if "item_id_list" in typed:
-        raise InputError(f"{path}:1: item_id_list is LLMRank's form: use --source llmrank")
-    names = {
+        raise InputError(f"{path}:{line}: item_id_list is LLMRank's form: use --source llmrank")
+    if twice := [name for name in typed if _count(name, header) > 1]:
+        raise InputError(f"{path}:{line}: two fields are named {twice[0]}: rename one")
+    fields = {
         ours: f"{name}:{typed[name]}"
         for ours, choices in known.items()
         if (name := next((choice for choice in choices if choice in typed), None))
     }
     for ours in needed:
-        if ours not in names:
-            raise InputError(f"{path}:1: no field {' or '.join(known[ours])} in the header")
-    return separated(path, names, fields, "\t", header=1)
+        if ours not in fields:
+            raise InputError(f"{path}:{line}: no field {' or '.join(known[ours])} in the header")
+    return separated(path, TABS, header, fields, columns, first=line + 1, derived=derived)
+
+
+def _count(name: str, header: Sequence[str]) -> int:
+    return sum(field.partition(":")[0] == name for field in header)

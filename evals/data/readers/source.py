@@ -1,17 +1,14 @@
-"""What every reader yields: two lazy frames of text, and who to ask when a value is no good.
+"""What every reader yields: two tables of text, and what was found out about the files.
 
 interactions: user, item, time, rating; one row each, in the order of the file. A column that the
 format does not have is null throughout. items: id, title, brand, categories, description, as they
 stand in the file; a list is its JSON text.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import polars as pl
-
-from lrgd.core.errors import InputError
+from lrgd.evals.data.readers.table import Table
 
 INTERACTION = ("user", "item", "time", "rating")
 ITEM = ("id", "title", "brand", "categories", "description")
@@ -22,32 +19,22 @@ class Source:
     """Interactions and items, not read yet."""
 
     name: str
-    files: tuple[Path, ...]
-    interactions: pl.LazyFrame
-    """Columns INTERACTION, all text."""
-    items: pl.LazyFrame
-    """Columns ITEM, all text."""
-    required: tuple[str, ...]
-    """Columns of `interactions` in which every row has a value."""
-    fault: Callable[[], InputError | None]
-    """The first malformed line, searched for when polars met one: slow, and exact."""
+    interactions: Table
+    """Columns INTERACTION."""
+    items: Table
+    """Columns ITEM."""
     notes: dict[str, str] = field(default_factory=dict)
     """What the reader found out about the files, for the manifest."""
 
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """The files of interactions and of items."""
+        return self.interactions.path, self.items.path
 
-def as_text(frame: pl.LazyFrame, names: dict[str, str], columns: tuple[str, ...]) -> pl.LazyFrame:
-    """The columns wanted, under our names, blank values as null; what a file lacks is null.
-
-    Args:
-        names: our column -> the file's.
-    """
-
-    def column(ours: str) -> pl.Expr:
-        if ours not in names:
-            return pl.lit(None, pl.String).alias(ours)
-        return pl.col(names[ours]).str.strip_chars().replace("", None).alias(ours)
-
-    return frame.select(map(column, columns))
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Columns of `interactions` in which every row has a value: those that the file has."""
+        return tuple(name for name in INTERACTION if name in self.interactions.fields)
 
 
 def slug(*parts: str) -> str:

@@ -90,8 +90,8 @@ def test_an_unknown_user_is_answered_with_known_ones(bundle: Bundle) -> None:
 
 
 SHOW_HASH = """
-from evals.protocol import freeze
-from evals.sample import sample_world
+from lrgd.evals.data.protocol import freeze
+from lrgd.evals.data.sample import sample_world
 print(freeze(sample_world(shoppers=9), users=9, candidates=9, history=9, seed=5).sha256)
 """
 

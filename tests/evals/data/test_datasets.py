@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from lrgd.core.errors import InputError
+from lrgd.evals.data.item_texts import unescaped
 from lrgd.evals.data.readers.llmrank import read_llmrank
-from lrgd.evals.data.texts import clean_title
 
 ITEMS = "item_id:token\ttitle:token_seq\n0\tFire &amp; Ice\n1\tTom &amp;amp; Jerry  II\n2\tHalo\n"
 USERS = "user_id:token\titem_id_list:token_seq\titem_id:token\nu\t0 1\t2\n"
@@ -23,7 +23,7 @@ def test_titles_are_unescaped_and_the_target_ends_the_sequence(tmp_path: Path) -
 
 
 def test_a_title_with_line_separators_stays_one_line(tmp_path: Path) -> None:
-    assert clean_title("a\u2028b\x85c") == "a b c"
+    assert unescaped("a\u2028b\x85c") == "a b c"
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,10 @@ def test_a_title_with_line_separators_stays_one_line(tmp_path: Path) -> None:
     [
         ("id\ttitle\n", USERS, r"Games\.item:1: wanted the header"),
         (ITEMS + "3\n", USERS, r"Games\.item:5: wanted 2 fields, got 1"),
-        (ITEMS + "3\t \n", USERS, r"Games\.item:5: field title:token_seq is empty"),
+        (ITEMS + "3\t \n", USERS, r"Games\.item:5: field title:token_seq is missing"),
+        (ITEMS + "3\tNone\n", USERS, r"Games\.item:5: field title:token_seq is empty: 'None'"),
+        (ITEMS + "3\u202e\tDoom\n", USERS, r"Games\.item:5: field item_id:token holds the char"),
+        (ITEMS, USERS + "v\x00\t0 1\t2\n", r"inter:3: field user_id:token holds the character U"),
         (ITEMS + "2\tHalo\n", USERS, r"Games\.item:5: item_id '2' comes a second time"),
         (ITEMS, USERS + "v\t0 9\t1\n", r"Games\.test\.inter:3: item_id '9' is not in"),
         (ITEMS, USERS + "u\t0 1\t2\n", r"Games\.test\.inter:3: user_id 'u' comes a second"),
@@ -52,8 +55,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "Games.item").write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="looks like UTF-16"):
         read_llmrank(tmp_path)
+    (tmp_path / "Games.item").write_bytes(ITEMS.replace("Halo", "José").encode("latin-1"))
+    with pytest.raises(InputError, match=r"Games\.item:4: byte 6 of the line, 0xE9"):
+        read_llmrank(tmp_path)
+    (tmp_path / "Games.item").write_text("\ufeff" + ITEMS, "utf-8")
+    assert len(read_llmrank(tmp_path).items) == 3
 
 
 @pytest.mark.shared

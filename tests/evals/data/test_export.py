@@ -1,11 +1,16 @@
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lrgd.agents.values import Item
 from lrgd.core.errors import InputError
-from lrgd.evals.data.bundle import Bundle
+from lrgd.core.text import one_line, unusable_id
+from lrgd.evals.data.bundle import Bundle, load_bundle
 from lrgd.evals.data.cleaning import Rules, clean
 from lrgd.evals.data.datasets import DataSet
 from lrgd.evals.data.export import export
@@ -103,3 +108,96 @@ def test_further_validation_tasks_are_exported_and_never_trained_on(tmp_path: Pa
         user = bundle.users[row["user_id:token"]]
         targets = {task.target for task in (user.validation, *user.earlier, user.test)}
         assert not targets & {*row["item_id_list:token_seq"].split(), row["item_id:token"]}
+
+
+wild = st.text(st.characters(exclude_categories=()), max_size=20) | st.sampled_from(
+    [
+        '"',
+        'a "b" c',
+        "a,b",
+        "\ta\r\nb",
+        "\u2028",
+        "\ufeff\u2665",
+        "\ud83d",
+        "\x00",
+        "...",
+        "=1+1",
+        "'",
+    ]
+)
+ids = st.text(max_size=6).map(str.strip).filter(lambda text: unusable_id(text) is None)
+small_bundles = st.builds(
+    lambda names, titles, texts: freeze(
+        DataSet(
+            "d",
+            {
+                i: Item(i, title, texts[0], tuple(texts), texts[1])
+                for i, title in zip(names, titles, strict=True)
+            },
+            {names[0]: tuple(names[:3])},
+            {names[0]: texts[0]},
+        ),
+        users=1, candidates=3, history=3, seed=0,
+    ),
+    st.lists(ids, min_size=5, max_size=5, unique=True),
+    st.lists(wild, min_size=5, max_size=5),
+    st.lists(wild, min_size=2, max_size=3),
+)  # fmt: skip
+
+
+@settings(max_examples=50, deadline=None)
+@given(small_bundles)
+def test_a_bundle_comes_back_whatever_its_texts_hold(bundle: Bundle) -> None:
+    with TemporaryDirectory() as folder:
+        bundle.save(Path(folder) / "b")
+        assert load_bundle(Path(folder) / "b") == bundle
+
+
+def on_lines(item: Item) -> Item:
+    title, brand, description = map(one_line, (item.title, item.brand, item.description))
+    return Item(item.id, title, brand, tuple(map(one_line, item.categories)), description)
+
+
+@settings(max_examples=50, deadline=None)
+@given(small_bundles)
+def test_csv_holds_every_text_on_one_line(bundle: Bundle) -> None:
+    with TemporaryDirectory() as folder:
+        export(bundle, "csv", Path(folder) / "b")
+        rows = rows_of(Path(folder) / "b" / "items.csv")
+        again = [
+            Item(
+                r["item_id"], r["title"], r["brand"], json.loads(r["categories"]), r["description"]
+            )
+            for r in rows
+        ]
+        assert again == list(map(on_lines, bundle.items.values()))
+        (user,) = bundle.users.values()
+        ordered = rows_of(Path(folder) / "b" / "candidates.csv")
+        assert tuple(r["item_id"] for r in ordered if r["split"] == "test") == user.test.candidates
+
+
+@settings(max_examples=50, deadline=None)
+@given(small_bundles)
+def test_recbole_holds_the_same_or_says_which_id_it_cannot(bundle: Bundle) -> None:
+    names = [*bundle.items, *bundle.users]
+    unfit = [name for name in names if any(c.isspace() or c == '"' for c in name)]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "b"
+        if unfit:
+            with pytest.raises(InputError, match="cannot hold the id"):
+                export(bundle, "recbole", path)
+            return
+        export(bundle, "recbole", path)
+        rows = rows_of(path / "b.item", "\t")
+        assert [row["item_id:token"] for row in rows] == list(bundle.items)
+        titles = [on_lines(item).title.replace('"', "'") for item in bundle.items.values()]
+        assert [row["title:token_seq"] for row in rows] == titles
+        (user,) = bundle.users.values()
+        (row,) = rows_of(path / "b.test.candidates", "\t")
+        assert tuple(row["item_id_list:token_seq"].split(" ")) == user.test.candidates
+
+
+@pytest.mark.parametrize("to", ["csv", "recbole"])
+def test_an_id_that_no_file_may_hold_is_said(to: Literal["csv", "recbole"], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the id 'a\\x07' holds the character U\+0007"):
+        export(small("a\x07", "t"), to, tmp_path / "b")
