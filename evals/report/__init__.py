@@ -1,1 +1,1 @@
-"""What a scored run says: findings, tables, plots, pages."""
+"""What a scored run says: results by method, correlations, tables, plots, the page."""

@@ -3,19 +3,18 @@
 import base64
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lrgd.evals.report.findings import Findings, numbers, verdict
-from lrgd.evals.report.results import MethodResult
+from lrgd.core.table import Table
+from lrgd.evals.report.report import Report, optimization_totals
 from lrgd.evals.report.tables import (
-    Table,
-    agreement_table,
     audit_table,
+    correlation_table,
     cost_table,
     quality_table,
     rounds_table,
@@ -35,53 +34,52 @@ class ReportFiles:
     numbers: Path
 
 
-def worth_an_audit(rows: Sequence[MethodResult]) -> bool:
-    """Whether any ranking was less than whole, or several candidate orders were asked."""
-    return any(not row.audit.clean or row.audit.position_sd is not None for row in rows)
-
-
-def tables(found: Findings) -> dict[str, Table]:
+def report_tables(report: Report) -> dict[str, Table]:
     """The page's tables by name."""
-    made = [
-        quality_table(found.rows, found.evaluation.reference),
-        audit_table(found.rows),
-        cost_table(found.rows),
-        agreement_table(found.correlations),
-        *(rounds_table(name, rows) for name, rows in found.rounds.items()),
+    tables = [
+        quality_table(report.rows, report.evaluation.reference),
+        audit_table(report.rows),
+        cost_table(report.rows),
+        correlation_table(report.correlations),
+        *(rounds_table(name, rows) for name, rows in report.rounds.items()),
     ]
-    return {table.name: table for table in made}
+    return {table.name: table for table in tables}
 
 
-def plots(found: Findings) -> "dict[str, Figure]":
+def report_figures(report: Report) -> "dict[str, Figure]":
     """The page's plots by name."""
     # Importing matplotlib takes a second: commands that draw nothing should not wait for it.
-    from lrgd.evals.report.plots import agreement_plot, collapse_plot, quality_plot, similarity_plot
+    from lrgd.evals.report.plots import (
+        collapse_plot,
+        correlation_plot,
+        quality_plot,
+        similarity_plot,
+    )
 
-    made = {
-        "effect_by_round": quality_plot(found.records),
-        "similarity_by_round": similarity_plot(
-            found.records, found.header.settings.similarity_threshold
-        ),
+    threshold = report.header.settings.similarity_threshold
+    figures = {
+        "effect_by_round": quality_plot(report.records),
+        "similarity_by_round": similarity_plot(report.records, threshold),
     }
-    if len(found.rounds) > 1:
-        made["collapse"] = collapse_plot(found.rounds)
-    if len(found.sets) > 2:
-        made["agreement"] = agreement_plot(found.sets)
-    return made
+    if len(report.rounds) > 1:
+        figures["collapse"] = collapse_plot(report.rounds)
+    if len(report.sets) > 2:
+        figures["agreement"] = correlation_plot(report.sets)
+    return figures
 
 
-def write_report(folder: Path, found: Findings) -> ReportFiles:
+def write_report(folder: Path, report: Report) -> ReportFiles:
     """Write page, plots, tables and numbers into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    figures, texts = plots(found), tables(found)
-    saved = tuple(_save_png(figure, folder / f"{name}.png") for name, figure in figures.items())
-    files = tuple(file for table in texts.values() for file in table.save(folder))
-    (folder / "results.json").write_text(json.dumps(numbers(found), indent=2) + "\n", "utf-8")
-    (folder / "report.html").write_text(_page(found, texts, figures), "utf-8")
-    return ReportFiles(folder / "report.html", saved, files, folder / "results.json")
+    figures, tables = report_figures(report), report_tables(report)
+    plots = tuple(_save_png(figure, folder / f"{name}.png") for name, figure in figures.items())
+    files = tuple(file for table in tables.values() for file in table.save(folder))
+    (folder / "results.json").write_text(json.dumps(report.as_dict(), indent=2) + "\n", "utf-8")
+    (folder / "report.html").write_text(_page(report, tables, figures), "utf-8")
+    return ReportFiles(folder / "report.html", plots, files, folder / "results.json")
 
 
-def _page(found: Findings, texts: Mapping[str, Table], figures: "Mapping[str, Figure]") -> str:
+def _page(report: Report, tables: Mapping[str, Table], figures: "Mapping[str, Figure]") -> str:
     environment = Environment(
         loader=PackageLoader("lrgd.evals.report"),
         autoescape=True,
@@ -89,13 +87,11 @@ def _page(found: Findings, texts: Mapping[str, Table], figures: "Mapping[str, Fi
         trim_blocks=True,
     )
     return environment.get_template("report.html").render(
-        found=found,
-        bundle=found.bundle,
-        header=found.header,
-        tables=texts,
-        verdict=verdict(found.rows, found.evaluation.reference),
-        audited=worth_an_audit(found.rows),
-        optimization=numbers(found)["optimization"],
+        report=report,
+        bundle=report.bundle,
+        header=report.header,
+        tables=tables,
+        optimization=optimization_totals(report.records),
         figures={name: _data_uri(figure) for name, figure in figures.items()},
     )
 

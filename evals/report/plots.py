@@ -8,8 +8,9 @@ from matplotlib.ticker import MaxNLocator
 
 from lrgd.agents.guard import Judgement
 from lrgd.evals.data.draws import generator
-from lrgd.evals.report.agreement import TESTED, Point
-from lrgd.evals.report.curves import RoundMeans, judgements, round_means
+from lrgd.evals.metrics import MAIN_METRIC
+from lrgd.evals.report.correlation import DemonstrationSet
+from lrgd.evals.report.rounds import RoundMeans, judgements, round_means
 from lrgd.evals.runs.folder import UserRecord
 
 BLUE, ORANGE, RED, GREY = "#2563a8", "#d9822b", "#c0392b", "#9aa5b1"
@@ -47,15 +48,15 @@ def similarity_plot(records: Sequence[UserRecord], threshold: float) -> Figure:
             lambda j: j.collapsed and j.source is not None,
         ),
     }
-    found = list(judgements(records))
+    judged = list(judgements(records))
     for name, (colour, marker, belongs) in groups.items():
-        points = [j for j in found if belongs(j)]
+        points = [j for j in judged if belongs(j)]
         x = [j.round + 0.3 * (rng.random() - 0.5) for j in points]
         y = [j.similarity or 0.0 for j in points]
         label = f"{name} ({len(points)})"
         axes.scatter(x, y, s=22, c=colour, marker=marker, alpha=0.75, label=label)
     axes.axhline(threshold, color=BLUE, linewidth=1, linestyle=":", label=f"threshold {threshold}")
-    axes.set_xticks(sorted({j.round for j in found}))
+    axes.set_xticks(sorted({j.round for j in judged}))
     axes.set(xlabel="round", ylabel="cosine to the demonstration before", ylim=(None, 1.03))
     return with_legend(figure)
 
@@ -69,21 +70,21 @@ def collapse_plot(runs: Mapping[str, Sequence[RoundMeans]]) -> Figure:
         left.plot(*zip(*pairs, strict=True), "o-", color=colour, label=name)
         right.plot([r.round for r in rows], [r.best_ndcg for r in rows], "o-", color=colour)
     for axes, title in ((left, "Cosine to the one before"), (right, "nDCG@10, best so far")):
-        _plain(axes, title)
+        _style(axes, title)
         axes.set(xlabel="round")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return with_legend(figure)
 
 
-def agreement_plot(points: Sequence[Point]) -> Figure:
+def correlation_plot(sets: Sequence[DemonstrationSet]) -> Figure:
     """Demonstration sets: validation Effect_D against test nDCG@10, the paper's claim 2."""
     figure, axes = canvas("Demonstration sets: validation against test")
-    for point in points:
-        axes.scatter(point.effect, point.ndcg, color=BLUE, s=26)
+    for each in sets:
+        axes.scatter(each.effect, each.ndcg, color=BLUE, s=26)
         axes.annotate(
-            point.method, (point.effect, point.ndcg), (4, 4), textcoords="offset points", size=7
+            each.method, (each.effect, each.ndcg), (4, 4), textcoords="offset points", size=7
         )
-    axes.set(xlabel="mean Effect_D, validation task", ylabel=f"mean {TESTED}, test task")
+    axes.set(xlabel="mean Effect_D, validation task", ylabel=f"mean {MAIN_METRIC}, test task")
     axes.margins(x=0.25)
     return figure
 
@@ -93,11 +94,11 @@ def canvas(title: str) -> tuple[Figure, Axes]:
     # A Figure of its own, not pyplot: no global state, no display.
     figure = Figure(figsize=(7, 4.4), layout="constrained")
     axes = figure.add_subplot()
-    _plain(axes, title)
+    _style(axes, title)
     return figure, axes
 
 
-def _plain(axes: Axes, title: str) -> None:
+def _style(axes: Axes, title: str) -> None:
     axes.set_title(title, loc="left", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25)

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lrgd.core.table import Table
 from lrgd.evals.data.bundle import Bundle
-from lrgd.evals.report.results import Scored
-from lrgd.evals.report.tables import Table
+from lrgd.evals.report.method_results import MethodScores
 from lrgd.evals.runs.folder import UserRecord
 from lrgd.graphs.state import PathState
 
@@ -34,14 +34,14 @@ class Story:
 def stories(
     bundle: Bundle,
     records: Sequence[UserRecord],
-    found: Mapping[str, Scored],
+    scores: Mapping[str, MethodScores],
     reference: str,
 ) -> list[Story]:
     """Three users: LRGD's largest gain over the reference, its largest loss, a perturbed one."""
-    users = found["LRGD"].users
-    gains = found["LRGD"].values["Effect_D"] - found[reference].values["Effect_D"]
+    users = scores["LRGD"].users
+    gains = scores["LRGD"].values["Effect_D"] - scores[reference].values["Effect_D"]
     gained = sorted((float(gain), user) for gain, user in zip(gains, users, strict=True))
-    told = {record.user_id: record for record in records}
+    by_user = {record.user_id: record for record in records}
     shown: dict[str, str] = {}
     extremes = {_user(gained[-1], 1), _user(gained[0], -1)}
     for user, why in (
@@ -54,7 +54,9 @@ def stories(
     for user in users:
         if len(shown) < STORIES:
             shown.setdefault(user, "the first of the others")
-    return [_story(why, user in extremes, bundle, told[user], found) for user, why in shown.items()]
+    return [
+        _story(why, user in extremes, bundle, by_user[user], scores) for user, why in shown.items()
+    ]
 
 
 def perturbed_first(records: Iterable[UserRecord]) -> UserRecord:
@@ -84,7 +86,7 @@ def path_table(record: UserRecord, path: PathState) -> Table:
         similarity = f"{j.similarity:.2f}" if j and j.similarity is not None else ""
         rows.append((str(d.round), f"{d.effect:.2f}", str(trial.rank or "-"), similarity, text))
     head = ("round", "Effect_D", "rank", "similarity", "demonstration")
-    return Table(f"path_{path.index}", f"path {path.index}", head, tuple(rows))
+    return Table(f"path_{path.index}", f"path {path.index}", head, tuple(rows), prose=True)
 
 
 def _user(gained: tuple[float, str], sign: int) -> str | None:
@@ -93,7 +95,7 @@ def _user(gained: tuple[float, str], sign: int) -> str | None:
 
 
 def _story(
-    why: str, moved: bool, bundle: Bundle, record: UserRecord, found: Mapping[str, Scored]
+    why: str, moved: bool, bundle: Bundle, record: UserRecord, scores: Mapping[str, MethodScores]
 ) -> Story:
     user = record.user_id
     validation, test = (bundle.task(user, split) for split in ("validation", "test"))
@@ -108,14 +110,14 @@ def _story(
         test_target=test.target.title,
         paths=tuple(path_table(record, path) for path in record.paths),
         chosen=record.chosen.text if record.chosen else "",
-        ranks=_ranks(user, found),
+        ranks=_ranks(user, scores),
     )
 
 
-def _ranks(user: str, found: Mapping[str, Scored]) -> Table:
+def _ranks(user: str, scores: Mapping[str, MethodScores]) -> Table:
     rows = []
-    for name, scored in found.items():
-        at = scored.users.index(user)
-        mean = sum(row[at].rank for row in scored.scores) / len(scored.scores)
+    for name, method in scores.items():
+        at = method.users.index(user)
+        mean = sum(row[at].rank for row in method.scores) / len(method.scores)
         rows.append((name, f"{mean:g}"))
     return Table("ranks", "Rank of the true next item", ("method", "rank"), tuple(rows))

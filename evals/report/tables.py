@@ -1,42 +1,25 @@
 """The tables of a run, as text: shown in the terminal, on the page, and as Markdown and LaTeX."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
-from tabulate import tabulate
-
-from lrgd.evals.metrics import METRICS
-from lrgd.evals.report.agreement import TESTED, Correlation
-from lrgd.evals.report.curves import RoundMeans
-from lrgd.evals.report.results import MethodResult
-from lrgd.evals.statistics import Interval, p_text
+from lrgd.core.table import Table
+from lrgd.evals.metrics import MAIN_METRIC, METRICS
+from lrgd.evals.report.correlation import Correlation
+from lrgd.evals.report.method_results import MethodResult
+from lrgd.evals.report.rounds import RoundMeans
+from lrgd.evals.statistics import interval_text, least_users, p_text
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Text in rows and columns; the first column is of names, the others are of numbers."""
+def users_text(users: int, comparisons: int, left_out: int = 0) -> str:
+    """A number of users, and whether so many can tell anything: "3 users: too few to tell".
 
-    name: str
-    """Of its files."""
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-    def save(self, folder: Path) -> list[Path]:
-        """Write `NAME.md` and `NAME.tex` (booktabs)."""
-        kinds = {"md": "github", "tex": "latex_booktabs"}
-        files = [folder / f"{self.name}.{ending}" for ending in kinds]
-        for file, form in zip(files, kinds.values(), strict=True):
-            file.write_text(self._as(form) + "\n", "utf-8")
-        return files
-
-    def markdown(self) -> str:
-        return self._as("github")
-
-    def _as(self, form: str) -> str:
-        align = ("left", *("right" for _ in self.head[1:]))
-        return tabulate(self.rows, self.head, tablefmt=form, disable_numparse=True, colalign=align)
+    With some left out: "n = 297 of 300 users; 3 with failed calls".
+    """
+    needed = least_users(comparisons)
+    few = f": too few to tell ({needed} are needed)" if users < needed else ""
+    if left_out:
+        return f"n = {users} of {users + left_out} users; {left_out} with failed calls{few}"
+    return f"{users} users{few}"
 
 
 def quality_table(
@@ -48,15 +31,14 @@ def quality_table(
     head = ("method", *shown, *(["sd of seeds"] if spread else []))
     return Table(
         "quality",
-        f"Test task, {rows[0].n} users",
-        (*head, f"{TESTED} - {reference} [95 %]", "p"),
+        f"Test task, {users_text(rows[0].n, len(rows) - 1, rows[0].left_out)}",
+        (*head, f"{MAIN_METRIC} - {reference} [95 %]", "p"),
         tuple(
             (
                 row.method,
                 *(f"{row.means[name]:.4f}" for name in shown),
-                *([f"{row.seed_sd[TESTED]:.4f}" if row.seed_sd else ""] if spread else []),
-                interval_text(row.differences.get(TESTED)),
-                p_text(row.p_values[TESTED]) if row.p_values else "",
+                *([f"{row.seed_sd[MAIN_METRIC]:.4f}" if row.seed_sd else ""] if spread else []),
+                *_difference(row),
             )
             for row in rows
         ),
@@ -66,11 +48,12 @@ def quality_table(
 def audit_table(rows: Sequence[MethodResult]) -> Table:
     """What the model did with the lists that it was asked for."""
     head = ("method", "rankings", "repeated", "not in the set", "missing", "cut off")
+    shares = any(row.audit.share is not None for row in rows)
     return Table(
         "audit",
         "Audit",
-        (*head, "nDCG@10", "by the letter", "position sd"),
-        tuple(_audit(row) for row in rows),
+        (*head, MAIN_METRIC, "by the letter", "position sd", *(["share"] if shares else [])),
+        tuple((*_audit(row), *([_share(row)] if shares else [])) for row in rows),
     )
 
 
@@ -94,15 +77,21 @@ def cost_table(rows: Sequence[MethodResult]) -> Table:
     )
 
 
-def agreement_table(found: Sequence[Correlation]) -> Table:
+def correlation_table(correlations: Sequence[Correlation]) -> Table:
     """How validation Effect_D and test nDCG@10 go together."""
     return Table(
         "agreement",
-        f"Validation Effect_D and test {TESTED}",
+        f"Validation Effect_D and test {MAIN_METRIC}",
         ("over", "n", "Pearson", "Spearman", "p"),
         tuple(
-            (c.over, str(c.n), f"{c.pearson:+.3f}", f"{c.spearman:+.3f}", p_text(c.p))
-            for c in found
+            (
+                c.over,
+                str(c.n),
+                f"{c.pearson:+.3f}",
+                f"{c.spearman:+.3f}",
+                p_text(c.p, enough=c.enough),
+            )
+            for c in correlations
         ),
     )
 
@@ -112,7 +101,7 @@ def rounds_table(name: str, rows: Sequence[RoundMeans]) -> Table:
     return Table(
         f"rounds_{name.lower().replace(', ', '_').replace(' ', '_')}",
         f"By round, {name}",
-        ("round", "paths", "Effect_D", "nDCG@10", "best Effect_D", "similarity"),
+        ("round", "paths", "Effect_D", MAIN_METRIC, "best Effect_D", "similarity"),
         tuple(
             (
                 str(row.round),
@@ -127,9 +116,18 @@ def rounds_table(name: str, rows: Sequence[RoundMeans]) -> Table:
     )
 
 
-def interval_text(d: Interval | None) -> str:
-    """A mean difference and its interval; empty for none."""
-    return f"{d.mean:+.4f} [{d.low:+.4f}, {d.high:+.4f}]" if d else ""
+def _difference(row: MethodResult) -> tuple[str, str]:
+    """A method's difference to the reference, and its p-value; empty for the reference itself."""
+    if row.verdict is None:
+        return "", ""
+    enough = row.verdict != "too few to tell"
+    p = p_text(row.p_values[MAIN_METRIC], enough=enough)
+    return interval_text(row.differences[MAIN_METRIC]), p
+
+
+def _share(row: MethodResult) -> str:
+    """Of the probability, what the options' letters had."""
+    return "" if row.audit.share is None else f"{row.audit.share:.1%}"
 
 
 def _audit(row: MethodResult) -> tuple[str, ...]:
@@ -138,7 +136,7 @@ def _audit(row: MethodResult) -> tuple[str, ...]:
         row.method,
         f"{a.rankings:,}",
         *(f"{rate:.1%}" for rate in (a.duplicates, a.out_of_set, a.missing, a.truncated)),
-        f"{row.means['nDCG@10']:.4f}",
+        f"{row.means[MAIN_METRIC]:.4f}",
         "" if a.strict_ndcg_at_10 is None else f"{a.strict_ndcg_at_10:.4f}",
         "" if a.position_sd is None else f"{a.position_sd:.2f}",
     )

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from lrgd.agents.endpoint.client import Usage
+from lrgd.agents.values import Usage
 from lrgd.evals.data.bundle import Bundle
-from lrgd.evals.report.findings import findings, verdict
 from lrgd.evals.report.page import write_report
+from lrgd.evals.report.report import report_of
 from lrgd.evals.runs.arms import arms_of, evaluation
 from lrgd.evals.runs.folder import RunHeader, Score, UserRecord
 from lrgd.graphs import LoopSettings
@@ -23,7 +23,7 @@ EVIL = "<img src=http://evil.example/a.png onerror=alert(1)> {{ 7 * 7 }}"
 def record(user: str, n: int) -> UserRecord:
     """Two paths of two rounds; the texts are full of markup."""
     trials = [
-        [Trial(Demonstration(user, f"{EVIL} {p}{r}", p, r, 0.1 * (n + p + r)), "usable", r)
+        [Trial(Demonstration(user, f"{EVIL} {p}{r}", p, r, (r,), worth=0.1 * (n + p + r)), "usable")
          for r in (1, 2)]
         for p in (0, 1)
     ]  # fmt: skip
@@ -46,7 +46,7 @@ def test_the_page_is_whole_without_any_request(
     ]
     header = RunHeader(bundle="b", bundle_sha256="0" * 64, model=EVIL, ranking="decision",
                        users=users, settings=settings)  # fmt: skip
-    found = findings(bundle, header, wanted, arms, scores)
+    found = report_of(bundle, header, wanted, arms, scores)
     files = write_report(tmp_path, found)
 
     requests, alarms = [], []
@@ -54,7 +54,7 @@ def test_the_page_is_whole_without_any_request(
     page.on("request", lambda request: requests.append(request.url))
     page.on("dialog", lambda dialog: (alarms.append(dialog.message), dialog.accept()))
     page.goto(files.page.as_uri())
-    assert verdict(found.rows, "zero-shot") in page.inner_text(".verdict")
+    assert found.headline in page.inner_text(".verdict")
     table = page.locator("table.results").first
     assert table.locator("tr").count() == 1 + len(found.rows)
     sizes = page.evaluate("[...document.images].map(i => i.naturalWidth)")

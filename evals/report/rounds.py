@@ -1,11 +1,11 @@
-"""What happened round by round, from the records of a run: the numbers behind the plots."""
+"""Means by round, from the records of a run: the numbers behind the plots."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from lrgd.agents.guard import Judgement
-from lrgd.evals.metrics import ndcg_at
+from lrgd.evals.metrics import ndcg_of
 from lrgd.evals.runs.folder import UserRecord
 from lrgd.graphs.state import PathState, Trial
 
@@ -33,8 +33,8 @@ def round_means(records: Sequence[UserRecord]) -> list[RoundMeans]:
     """One row a round, as long as any path ran."""
     paths = [path for record in records for path in record.paths]
     last = max((t.demonstration.round for p in paths for t in p.trials), default=0)
-    alike = list(judgements(records))
-    return [_means(paths, alike, round_) for round_ in range(1, last + 1)]
+    compared = list(judgements(records))
+    return [_means(paths, compared, round_) for round_ in range(1, last + 1)]
 
 
 def judgements(records: Sequence[UserRecord]) -> Iterator[Judgement]:
@@ -49,24 +49,24 @@ def trials_of(records: Sequence[UserRecord]) -> list[Trial]:
 
 
 def rejected(records: Sequence[UserRecord]) -> int:
-    """Demonstrations that could not be used, for whatever reason."""
+    """How many demonstrations could not be used, for whatever reason."""
     return sum(t.verdict != "usable" for t in trials_of(records))
 
 
-def _means(paths: Sequence[PathState], alike: Sequence[Judgement], round_: int) -> RoundMeans:
-    similarities = [j.similarity for j in alike if j.round == round_ and j.similarity is not None]
+def _means(paths: Sequence[PathState], compared: Sequence[Judgement], round_: int) -> RoundMeans:
+    similarities = [
+        j.similarity for j in compared if j.round == round_ and j.similarity is not None
+    ]
     written = [t for p in paths for t in p.trials if t.demonstration.round == round_]
+    # One whose ranking failed has no Effect_D, not one of 0.
+    judged = [t for t in written if t.verdict != "unranked"] or written
     so_far = [[t for t in p.trials if t.demonstration.round <= round_] for p in paths]
     return RoundMeans(
         round=round_,
         running=len(written),
-        effect=fmean(t.demonstration.effect for t in written),
-        ndcg=fmean(_ndcg(t) for t in written),
+        effect=fmean(t.demonstration.effect for t in judged),
+        ndcg=fmean(ndcg_of(t.rank) for t in judged),
         best_effect=fmean(max(t.demonstration.effect for t in trials) for trials in so_far),
-        best_ndcg=fmean(max(_ndcg(t) for t in trials) for trials in so_far),
+        best_ndcg=fmean(max(ndcg_of(t.rank) for t in trials) for trials in so_far),
         similarity=fmean(similarities) if similarities else None,
     )
-
-
-def _ndcg(trial: Trial) -> float:
-    return 0.0 if trial.rank is None else float(ndcg_at(10, trial.rank))

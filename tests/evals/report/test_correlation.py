@@ -1,8 +1,8 @@
 import pytest
 
-from lrgd.agents.endpoint.client import Usage
-from lrgd.evals.report.agreement import correlations, demonstration_sets
-from lrgd.evals.report.results import Scored, scored_methods
+from lrgd.agents.values import Usage
+from lrgd.evals.report.correlation import correlations, demonstration_sets
+from lrgd.evals.report.method_results import MethodScores, scores_by_method
 from lrgd.evals.runs.arms import Evaluation, arms_of
 from lrgd.evals.runs.folder import Score, UserRecord
 from lrgd.graphs import LoopSettings
@@ -15,12 +15,12 @@ EFFECTS = {"a": 0.2, "b": 0.4, "c": 0.6, "d": 0.8}
 
 def record(user: str) -> UserRecord:
     effect = EFFECTS[user]
-    first, chosen = (Demonstration(user, f"{user} {n}", 1, n, effect * n / 2) for n in (1, 2))
-    path = PathState(1, (Trial(first, "usable", 1), Trial(chosen, "usable", 1)))
+    first, chosen = (Demonstration(user, f"{user} {n}", 1, n, worth=effect * n / 2) for n in (1, 2))
+    path = PathState(1, (Trial(first, "usable"), Trial(chosen, "usable")))
     return UserRecord(user, (path,), (), chosen, "rounds", Usage())
 
 
-def scored(ranks: dict[str, list[int]], other: int = 5) -> dict[str, Scored]:
+def scored(ranks: dict[str, list[int]], other: int = 5) -> dict[str, MethodScores]:
     arms = list(
         arms_of(Evaluation(), LoopSettings(), lambda settings: [record(u) for u in EFFECTS])
     )
@@ -29,7 +29,7 @@ def scored(ranks: dict[str, list[int]], other: int = 5) -> dict[str, Scored]:
         for arm in arms
         for n, user in enumerate(EFFECTS)
     ]
-    return scored_methods(scores, arms)
+    return scores_by_method(scores, arms)
 
 
 def test_better_demonstrations_that_rank_higher_agree() -> None:

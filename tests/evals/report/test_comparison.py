@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lrgd.core.errors import InputError
-from lrgd.evals.report.compare import compare_runs
+from lrgd.evals.report.comparison import compare_runs
 from lrgd.evals.runs.folder import RunFolder, RunHeader, Score
 from lrgd.graphs import LoopSettings
 

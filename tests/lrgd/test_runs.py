@@ -1,0 +1,60 @@
+"""What the commands do with a run folder."""
+
+from operator import is_
+from pathlib import Path
+
+import pytest
+
+from lrgd import runs
+from lrgd.evals.data.bundle import Bundle
+from lrgd.evals.runs.arms import Evaluation
+from lrgd.evals.runs.folder import RunFolder, RunHeader
+from lrgd.graphs import LoopSettings
+from lrgd.workbench import ModelChoice
+from tests.evals.report.test_report import record, scored
+
+SEEDS = 3
+
+
+@pytest.fixture
+def run(bundle: Bundle, tmp_path: Path) -> runs.Run:
+    """A run of nine users, optimised with three seeds and scored."""
+    bundle.save(tmp_path / "bundle")
+    settings = LoopSettings(paths=1, rounds=1, seed=1)
+    header = RunHeader(bundle=str(tmp_path / "bundle"), bundle_sha256=bundle.sha256, model="m",
+                       ranking="decision", users=tuple(bundle.users)[:9],
+                       settings=settings)  # fmt: skip
+    folder = RunFolder(tmp_path / "run")
+    folder.begin(header, resume=False)
+    choice = ModelChoice("http://127.0.0.1:1/v1", "m")
+    made = runs.reopen(folder.folder, choice)
+    for seed in range(1, SEEDS + 1):
+        variant = runs.begin(made.variant(settings.model_copy(update={"seed": seed})), resume=True)
+        for n, user in enumerate(header.users):
+            variant.folder.records.append(record(user, 1 + n))
+    ranks = list(range(1, 10))
+    for score in scored(made.arms(Evaluation(seeds=SEEDS)), list(header.users), ranks):
+        folder.scores.append(score)
+    return runs.reopen(folder.folder, choice)
+
+
+def test_every_line_of_a_run_is_parsed_once(run: runs.Run) -> None:
+    """From opening a run to its report, as `lrgd evaluate` and `lrgd report` read it."""
+    wanted = Evaluation(seeds=SEEDS)
+    assert run.optimized
+    assert run.ready(wanted)
+    before = run.arms(wanted), run.folder.scores.read()
+    said = runs.report_on(run, wanted)
+    assert said.rows[-1].seeds == SEEDS
+    after = run.arms(wanted), run.folder.scores.read()
+    # The very same objects: nothing was made from its line a second time.
+    for arm, again in zip(before[0], after[0], strict=True):
+        assert all(map(is_, arm.records, again.records))
+    assert all(map(is_, before[1], after[1]))
+    assert all(map(is_, said.records, run.records))
+
+
+def test_what_is_written_meanwhile_is_read(run: runs.Run) -> None:
+    known = run.folder.records.read()
+    RunFolder(run.folder.folder).records.append(record("another", 2))
+    assert run.folder.records.read() == [*known, record("another", 2)]
