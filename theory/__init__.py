@@ -2,14 +2,15 @@
 
     draws, feature_maps, exact_maps   phi: random and exact
     preconditioning                   changes of queries and keys that attention does not notice
-    attention, dual, variants         one head: linearised, as a trained linear layer, regularised
-    single_layer                      the paper's one-layer transformer
+    attention, dual                   one head: linearised, and as a trained linear layer
     adapters, norms, prompt_state     real Hugging Face models, read layer by layer
     partition                         a prompt's tokens split into T and D
     decoder, last_row, greedy         a whole model as duals; its last row recomputed; itself
     attribution, counterfactual       which demonstration tokens moved a logit
     continuations                     likelihoods of whole texts, also with tokens masked
     convergence, approximation        figure 8; how far random features are from a real head
+    paper/                            what only the paper's equations need: the one-layer
+                                      transformer, the regularised variants
 
 What is exact and what is not: docs/theory.md.
 """

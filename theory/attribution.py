@@ -87,7 +87,7 @@ def attribute(
     factor = norm_factor(norm, state)
     plain, centred, mass, heads, bias, feed_forward = map(torch.stack, zip(*layers, strict=True))
     of_head = 0.0 if head.bias is None else float(_contrast(head.bias, target, rival))
-    found = Attribution(
+    attribution = Attribution(
         positions,
         plain * factor,
         centred * factor,
@@ -98,8 +98,8 @@ def attribute(
         start * float(factor) + of_head,
         float(_contrast(prompt.logits, target, rival)),
     )
-    _check_complete(found, TOLERANCE[prompt.logits.dtype])
-    return found
+    _check_complete(attribution, TOLERANCE[prompt.logits.dtype])
+    return attribution
 
 
 def masking_change(weights: Tensor, values: Tensor, masked: Tensor) -> Tensor:
@@ -146,11 +146,11 @@ def _contrast(rows: Tensor, target: int, rival: int | None) -> Tensor:
     return rows[target] if rival is None else rows[target] - rows[rival]
 
 
-def _check_complete(found: Attribution, tolerance: float) -> None:
-    parts = (found.heads, found.attention_bias, found.feed_forward)
-    size = 1 + abs(found.embedding) + sum(float(part.abs().sum()) for part in parts)
-    if not abs(found.total - found.difference) <= tolerance * size:
+def _check_complete(attribution: Attribution, tolerance: float) -> None:
+    parts = (attribution.heads, attribution.attention_bias, attribution.feed_forward)
+    size = 1 + abs(attribution.embedding) + sum(float(part.abs().sum()) for part in parts)
+    if not abs(attribution.total - attribution.difference) <= tolerance * size:
         raise InputError(
-            f"the terms add up to {found.total:.6g}, the model's logit difference is "
-            f"{found.difference:.6g}: this model computes something its adapter does not know"
+            f"the terms add up to {attribution.total:.6g}, the model's logit difference is "
+            f"{attribution.difference:.6g}: this model computes something its adapter does not know"
         )

@@ -16,7 +16,8 @@ from lrgd.core.errors import InputError
 from lrgd.theory.prompt_state import PromptState
 
 ROW = 384
-"""Tokens of a row, about: attention between its parts, for nothing, stays small."""
+"""About how many tokens are read in one row. Attention between the row's parts is computed in vain;
+in rows of this length that stays small."""
 
 
 @torch.no_grad()
@@ -92,8 +93,8 @@ def _scored(prompt: PromptState, stem: _Stem, row: Sequence[Sequence[int]]) -> T
     # All at once: the head's matrix is larger than a layer.
     logits = prompt.decoder.head(predicting)
     wanted = torch.cat([prompt.ids.new_tensor(tokens) for tokens in row])
-    found = logits.gather(1, wanted[:, None])[:, 0] - logits.logsumexp(-1)
-    return torch.stack([part.sum() for part in found.split([len(tokens) for tokens in row])])
+    of_tokens = logits.gather(1, wanted[:, None])[:, 0] - logits.logsumexp(-1)
+    return torch.stack([part.sum() for part in of_tokens.split([len(tokens) for tokens in row])])
 
 
 def _states(prompt: PromptState, stem: _Stem, leaves: Sequence[Sequence[int]]) -> Tensor:

@@ -69,17 +69,17 @@ def partition(tokenizer: Any, prompt: str, span: Span) -> Partition:
         raise InputError(f"{name} reports no character offsets: use a fast tokenizer")
     encoded = tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
     offsets = encoded["offset_mapping"]
-    found = tokens_in(offsets, span)
-    if not found:
+    of_d = tokens_in(offsets, span)
+    if not of_d:
         raise InputError("the demonstration is empty: no token of the prompt covers it")
-    if len(found) == len(offsets) or found[-1] == len(offsets) - 1:
+    if len(of_d) == len(offsets) or of_d[-1] == len(offsets) - 1:
         raise InputError(
             "the demonstration reaches to the prompt's end: T must hold at least the last token, "
             "which asks for the answer"
         )
     ids = torch.tensor(encoded["input_ids"])
     mask = torch.zeros(len(ids), dtype=torch.bool)
-    mask[found] = True
+    mask[of_d] = True
     spans = [
         (span[0] + m.start(), span[0] + m.end()) for m in re.finditer(r"\S+", prompt[slice(*span)])
     ]

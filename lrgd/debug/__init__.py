@@ -1,20 +1,37 @@
-"""A debugging session over one user's case: everything that a face can show and do."""
+"""A debugging session over one user's case: everything that a terminal or a page can do and show.
+
+From the bottom up:
+
+    state        what a session's graph works on and its checkpoints keep
+    views        what commands show: small values, to be rendered by a terminal or a page
+    settings     what a person can set
+    case         the state as views; items by name; what memory may keep
+    transcript   what was done, as checkpoints keep it, as Markdown, as a script
+    equipment    model, ranker, memory, weights: opened when first needed
+    graph        the optimisation graph's nodes, one at a time
+    thread       checkpoints, whose turn it is, history
+    experiments  one thing changed and ranked again
+    prompts      the exact text of a call
+    session      what a person can do to one case
+    commands     a line -> a command -> a view
+    regression   a ranking that was good once, as a file
+    desk         bundle, run folder and model behind sessions
+    seat         one terminal or page at a desk
+"""
 
 from lrgd.debug.commands import COMMANDS, Command, dispatch, parse
-from lrgd.debug.events import Event, ModelText, NodeDone, NodeStarted
-from lrgd.debug.opening import open_session
-from lrgd.debug.ranking import Tools
-from lrgd.debug.session import Session
+from lrgd.debug.equipment import Equipment
+from lrgd.debug.session import Event, ModelText, NodeDone, NodeStarted, Session, open_session
 
 __all__ = [
     "COMMANDS",
     "Command",
+    "Equipment",
     "Event",
     "ModelText",
     "NodeDone",
     "NodeStarted",
     "Session",
-    "Tools",
     "dispatch",
     "open_session",
     "parse",

@@ -1,8 +1,9 @@
 """The command language that all faces share: a line -> a command -> a view.
 
 A line that does not begin with a slash is a demonstration in the person's own words. `//` begins
-one that begins with a slash. Commands of a face or of the desk (`/users`, `/user`, `/export`,
-`/case`, `/quit`) are parsed here and done there.
+one that begins with a slash. Commands that are about more than one session, or about files
+(`/users`, `/user`, `/export`, `/case`, `/help`, `/quit`), are parsed here and done by
+`lrgd.debug.seat`.
 """
 
 import re
@@ -12,10 +13,10 @@ from difflib import get_close_matches
 from typing import Any, get_args
 
 from lrgd.core.errors import InputError
-from lrgd.debug.events import Event, Extent, NodeDone
-from lrgd.debug.prompts import Call
-from lrgd.debug.session import Session
-from lrgd.debug.views import StepsView
+from lrgd.debug import experiments, settings
+from lrgd.debug.prompts import Call, PromptView, prompt_view
+from lrgd.debug.session import Event, Extent, NodeDone, Session
+from lrgd.debug.views import ComparisonView, StepsView
 
 WRITE = "write"
 """Name of the command that a plain line is."""
@@ -29,7 +30,7 @@ class Help:
     arguments: str
     line: str
     of_session: bool = True
-    """Whether `dispatch` does it; the others belong to the face or the desk."""
+    """Whether `dispatch` does it; `lrgd.debug.seat` does the others."""
 
 
 COMMANDS: tuple[Help, ...] = (
@@ -109,6 +110,22 @@ async def dispatch(
 
     Raises:
         LrgdError: it cannot be done; the session stands where it stood.
+
+    Example:
+        >>> import asyncio, lrgd
+        >>> from pathlib import Path
+        >>> from lrgd.evals.data.protocol import freeze
+        >>> from lrgd.evals.data.sample import sample_world
+        >>> shop = freeze(sample_world(), users=2, candidates=9, history=9, seed=1)
+        >>> shop.save(Path("runs/shop-3"))
+        >>> async def stepped():
+        ...     choice = lrgd.ModelChoice("http://127.0.0.1:8000/v1")
+        ...     async with lrgd.open_desk(Path("runs/shop-3"), Path("runs/chat-3"), choice) as desk:
+        ...         session = await desk.sit(next(iter(shop.users)))
+        ...         done = [await lrgd.dispatch(session, "/step") for _ in range(3)]
+        ...         return [step.node for view in done for step in view.steps]
+        >>> asyncio.run(stepped())
+        ['begin', 'generator', 'recommender']
     """
     command = parse(line) if isinstance(line, str) else line
     if not command.of_session:
@@ -131,14 +148,29 @@ def _ignore(event: Event) -> None:
     pass
 
 
-async def _perturb(session: Session, source: str, on: str = "") -> Any:
+async def _perturb(session: Session, source: str, on: str = "") -> ComparisonView:
     return await session.perturb(int(source), int(on) if on else None)
 
 
-async def _prompt(session: Session, *arguments: str) -> Any:
+async def _prompt(session: Session, *arguments: str) -> PromptView:
     calls: list[Call] = [call for call in get_args(Call) if call in arguments]
     paths = [int(word) for word in arguments if word.isdigit()]
-    return await session.prompt(calls[0] if calls else "recommender", paths[0] if paths else None)
+    equipment, state = await session.source.open(), await session.state()
+    call, path = calls[0] if calls else "recommender", paths[0] if paths else None
+    return prompt_view(equipment, state, call, path)
+
+
+async def _compare(session: Session, a: str, b: str) -> ComparisonView:
+    before, after = [await session.history.in_hand(int(n)) for n in (a, b)]
+    equipment, state = await session.source.open(), await session.state()
+    return experiments.compare(equipment, state, f"checkpoint {a} -> {b}", before, after)
+
+
+def _set(setting: Callable[[Any], settings.Setting], read: Callable[[str], Any] = str) -> Any:
+    async def change(session: Session, value: str) -> ComparisonView:
+        return await session.change(setting(read(value)))
+
+    return change
 
 
 _DONE: dict[str, Callable[..., Awaitable[Any]]] = {
@@ -148,14 +180,14 @@ _DONE: dict[str, Callable[..., Awaitable[Any]]] = {
     "prompt": _prompt,
     "keep": Session.keep,
     "perturb": _perturb,
-    "regularise": Session.regularise,
-    "order": Session.order,
-    "shuffle": lambda session, n: session.shuffle(int(n)),
-    "mode": Session.mode,
+    "regularise": _set(settings.regularisation),
+    "order": _set(settings.prompt_order),
+    "shuffle": _set(settings.candidate_orders, int),
+    "mode": _set(settings.ranking_mode),
     "why": Session.why,
-    "history": Session.history,
+    "history": lambda session: session.history.view(),
     "fork": lambda session, n: session.fork(int(n)),
-    "compare": lambda session, a, b: session.compare(int(a), int(b)),
+    "compare": _compare,
 }
 
 
@@ -167,10 +199,10 @@ def _nearest(name: str) -> str:
 
 def _matched(pattern: str) -> Callable[[str], tuple[str, ...]]:
     def arguments(rest: str) -> tuple[str, ...]:
-        found = re.fullmatch(pattern, rest, re.IGNORECASE)
-        if found is None:
+        match = re.fullmatch(pattern, rest, re.IGNORECASE)
+        if match is None:
             raise ValueError(rest)
-        return tuple(group for group in found.groups() if group is not None)
+        return tuple(group for group in match.groups() if group is not None)
 
     return arguments
 

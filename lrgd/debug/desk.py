@@ -1,43 +1,35 @@
-"""A desk for debugging: a bundle, a model and a run folder, opened once; seats at it, one a face.
+"""A desk for debugging: bundle, run folder and checkpoints of the sessions over one bundle.
 
-A seat takes the lines that a person types (`lrgd.debug.commands`), those that are about more
-than one session included: choosing a user, writing files. Faces only show what comes back.
+The model server, memory and MiniLM take many seconds to start. They are opened by the first
+command that needs them, and closed with the desk.
 """
 
+import asyncio
 import hashlib
-import json
-import shlex
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from langgraph.cache.sqlite import SqliteCache
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from lrgd import runs
+from lrgd.agents.endpoint.address import shown
 from lrgd.agents.endpoint.client import NO_KEY
-from lrgd.core.errors import InputError
-from lrgd.debug import Event, Session, Tools, dispatch, open_session, parse
-from lrgd.debug.commands import COMMANDS, Help
-from lrgd.debug.state import CHECKPOINTED
-from lrgd.debug.weights import LocalWeights
+from lrgd.debug.equipment import Equipment, EquipmentSource, LocalWeights
+from lrgd.debug.session import Session, open_session
+from lrgd.debug.state import CHECKPOINTED, Choices
 from lrgd.evals.data.bundle import Bundle, load_bundle
 from lrgd.evals.runs.folder import RunFolder
-from lrgd.files import write_new, write_over
 from lrgd.graphs import LoopSettings, open_checkpoints
+from lrgd.graphs.checkpoints import session_thread_of
+from lrgd.jobs import open_answers
+from lrgd.memory import Demonstration
 from lrgd.serving.models import DEFAULT
-from lrgd.workbench import ModelChoice, Workbench, open_workbench
+from lrgd.workbench import ModelChoice, Workbench, open_workbench, settled
 
 USERS_SHOWN = 15
-
-
-@dataclass(frozen=True, slots=True)
-class HelpView:
-    """The commands."""
-
-    commands: tuple[Help, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +39,7 @@ class UserRow:
     user_id: str
     bought: int
     titles: tuple[str, ...]
-    """The last ones bought; of a search, those that were found."""
+    """The last ones bought; of a search, those that match it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +50,15 @@ class UsersView:
     more: int
 
 
-@dataclass(frozen=True, slots=True)
-class SavedView:
-    """Files that were written."""
-
-    files: tuple[Path, ...]
-    then: str
-    """What to do with them, as a command of a shell."""
-
-
-@dataclass(frozen=True, slots=True)
-class QuitView:
-    """The person leaves."""
-
-
 @dataclass(frozen=True)
 class Desk:
     """Made by `open_desk`."""
 
     bundle: Bundle
-    bench: Workbench
     folder: RunFolder
     settings: LoopSettings
     checkpointer: BaseCheckpointSaver[Any]
-    tools: Tools
+    source: EquipmentSource
     opening: str
     """A Python expression that opens this desk again."""
 
@@ -90,9 +67,11 @@ class Desk:
 
         Raises:
             InputError: no such user, or the thread is of another case.
+            EndpointError: a session begins, its ranking mode is the server's to say, and there is
+                no server.
         """
-        thread = f"debug-{self.bundle.name}-{user_id}"
         task = self.bundle.task(user_id, "validation")
+        thread = session_thread_of(self.bundle.name, user_id)
         locks = self.folder.folder / "turns"
         locks.mkdir(parents=True, exist_ok=True)
         return await open_session(
@@ -101,24 +80,27 @@ class Desk:
             checkpointer=self.checkpointer,
             # A user's id may hold anything; a file's name may not.
             lock=locks / f"{hashlib.sha256(thread.encode()).hexdigest()[:16]}.lock",
-            tools=self.tools,
+            source=self.source,
             settings=self.settings,
-            thread_id=thread,
-            opening=self.opening,
         )
 
-    def users(self, text: str = "", *, shown: int = USERS_SHOWN) -> UsersView:
+    async def remember(self, *demonstrations: Demonstration) -> None:
+        """Put demonstrations into the run's memory; opens it only where there are some."""
+        if demonstrations:
+            await (await self.source.open()).memory.remember(*demonstrations)
+
+    def users(self, text: str = "", *, limit: int = USERS_SHOWN) -> UsersView:
         """Users whose id, or one of whose bought titles, has this text in it."""
-        wanted, found = text.casefold(), []
+        wanted, rows = text.casefold(), []
         for user in self.bundle.users.values():
             titles = [self.bundle.items[i].title for i in user.validation.history]
             hits = [title for title in titles if wanted in title.casefold()]
             if hits or wanted in user.user_id.casefold():
                 some = tuple((hits or titles)[-3:][::-1])
-                found.append(UserRow(user.user_id, len(titles), some))
+                rows.append(UserRow(user.user_id, len(titles), some))
         # The very id first: "12" is also in "1123".
-        found.sort(key=lambda row: row.user_id != text)
-        return UsersView(tuple(found[:shown]), max(0, len(found) - shown))
+        rows.sort(key=lambda row: row.user_id != text)
+        return UsersView(tuple(rows[:limit]), max(0, len(rows) - limit))
 
 
 @asynccontextmanager
@@ -129,8 +111,11 @@ async def open_desk(
     *,
     settings: LoopSettings | None = None,
     weights: str | None = None,
+    user: str | None = None,
+    starting: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> AsyncIterator[Desk]:
-    """Open all that sessions over a bundle need, for the length of the `async with`.
+    """Open what sessions over a bundle need, for the length of the `async with`. The model is
+    started by the first command that asks it.
 
     Args:
         run: folder of a run, whose memory, settings and model are then used; or of sessions only,
@@ -138,83 +123,87 @@ async def open_desk(
         settings: of sessions that begin; None for the run's, or the defaults.
         weights: the model's weights, for token counts and /why: a name of the catalogue, a
             folder, or a name on the hub; None: the model itself where it is embedded.
+        user: who will sit down first; checked before anything is made or started.
+        starting: entered while the model starts, to say so.
 
     Raises:
-        InputError: no bundle, or the run is of another bundle or model.
-        EndpointError: no server there, or not that model.
+        InputError: no bundle, no such user, or the run is of another bundle or model.
+
+    Example:
+        >>> import asyncio, lrgd
+        >>> from pathlib import Path
+        >>> from lrgd.evals.data.protocol import freeze
+        >>> from lrgd.evals.data.sample import sample_world
+        >>> shop = freeze(sample_world(), users=2, candidates=9, history=9, seed=1)
+        >>> shop.save(Path("runs/shop"))
+        >>> async def users():
+        ...     choice = lrgd.ModelChoice("http://127.0.0.1:8000/v1")
+        ...     async with lrgd.open_desk(Path("runs/shop"), Path("runs/chat"), choice) as desk:
+        ...         return len(desk.users().users)
+        >>> asyncio.run(users())
+        2
     """
     loaded, folder = load_bundle(bundle), RunFolder(run)
+    if user is not None:
+        loaded.task(user, "validation")
     choice, settings = _of_run(bundle, run, choice or ModelChoice(), settings)
-    about = {"dataset": loaded.name, "model": choice.name}
-    settings = settings.model_copy(update=about)
-    embedded = (choice.model or DEFAULT) if choice.base_url is None else None
-    local = LocalWeights(own) if (own := weights or embedded) else None
-    answers = SqliteCache[bytes](path=str(folder.answers))
+    settings = settings.model_copy(update={"dataset": loaded.name, "model": choice.name})
+    opening = _opening(bundle, choice, weights)
     async with (
         open_checkpoints(folder.checkpoints, CHECKPOINTED) as checkpointer,
-        open_workbench(folder.memory, choice, cache=answers) as bench,
+        AsyncExitStack() as stack,
     ):
-        tools = Tools(
-            bench.model, bench.ranker, bench.memory, bench.mode, choice.shuffles, bench.ranker_for
+        source = _OnDemand(stack, folder, choice, _weights(choice, weights), starting)
+        yield Desk(loaded, folder, settings, checkpointer, source, opening)
+
+
+class _OnDemand:
+    """An `EquipmentSource` that opens the workbench at the first call."""
+
+    def __init__(
+        self,
+        stack: AsyncExitStack,
+        folder: RunFolder,
+        choice: ModelChoice,
+        weights: LocalWeights | None,
+        starting: Callable[[], AbstractContextManager[Any]],
+    ) -> None:
+        self._stack, self._folder, self._choice = stack, folder, choice
+        self._weights, self._starting = weights, starting
+        self._lock = asyncio.Lock()
+        self._opened: Equipment | None = None
+
+    async def choices(self) -> Choices:
+        choice = self._choice if self._choice.ranking else await settled(self._choice)
+        assert choice.ranking is not None
+        return {"mode": choice.ranking, "shuffles": choice.shuffles}
+
+    async def open(self) -> Equipment:
+        async with self._lock:  # two pages may ask at once
+            if self._opened is None:
+                answers = open_answers(self._folder)
+                workbench = open_workbench(self._folder.memory, self._choice, cache=answers)
+                with self._starting():
+                    self._opened = self._equipment(await self._stack.enter_async_context(workbench))
+        return self._opened
+
+    def _equipment(self, bench: Workbench) -> Equipment:
+        return Equipment(
+            bench.model,
+            bench.ranker,
+            bench.memory,
+            bench.mode,
+            self._choice.shuffles,
+            rankers=bench.ranker_for,
+            count_tokens=self._weights.count_tokens if self._weights else None,
+            attribution=self._weights.attribution if self._weights else None,
         )
-        if local is not None:
-            tools = replace(tools, count_tokens=local.count_tokens, attribution=local.attribution)
-        opening = _opening(bundle, choice, weights)
-        yield Desk(loaded, bench, folder, settings, checkpointer, tools, opening)
 
 
-class Seat:
-    """One face at a desk: at most one session at a time."""
-
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.session: Session | None = None
-
-    async def dispatch(self, line: str, report: Callable[[Event], None] | None = None) -> Any:
-        """Do what a line says: `lrgd.debug.dispatch`, and the commands about more than one
-        session.
-
-        Returns:
-            A view, of `lrgd.debug.views` or of this module.
-
-        Raises:
-            LrgdError: it cannot be done; the session stands where it stood.
-        """
-        command = parse(line)
-        match command.name, command.arguments:
-            case "help", _:
-                return HelpView(COMMANDS)
-            case "quit", _:
-                return QuitView()
-            case "users", arguments:
-                return self.desk.users(*arguments)
-            case "user", (user,):
-                self.session = await self.desk.sit(user)
-                return await self.session.case()
-            case "export", arguments:
-                return await self._export(self._seated(), *map(Path, arguments))
-            case "case", arguments:
-                return await self._case(self._seated(), *map(Path, arguments))
-        return await dispatch(self._seated(), command, report)
-
-    def _seated(self) -> Session:
-        if self.session is None:
-            raise InputError("no user chosen yet: /users TEXT finds one, /user ID sits down")
-        return self.session
-
-    async def _export(self, session: Session, folder: Path | None = None) -> SavedView:
-        user = (await session.case()).user_id
-        folder = folder or self.desk.folder.folder / "sessions" / file_name(user)
-        transcript = write_over(folder / "transcript.md", await session.export_markdown())
-        script = write_over(folder / "session.py", await session.export_script())
-        return SavedView((transcript, script), f"python {shlex.quote(str(script))}")
-
-    async def _case(self, session: Session, file: Path | None = None) -> SavedView:
-        case = await session.case_file()
-        text = json.dumps(case, indent=1) + "\n"
-        name, folder = file_name(case["task"]["user_id"]), self.desk.folder.folder / "cases"
-        written = write_over(file, text) if file else write_new(folder, name, ".json", text)
-        return SavedView((written,), f"lrgd cases run {shlex.quote(str(written))}")
+def _weights(choice: ModelChoice, named: str | None) -> LocalWeights | None:
+    embedded = (choice.model or DEFAULT) if choice.base_url is None else None
+    model = named or embedded
+    return LocalWeights(model) if model else None
 
 
 def _of_run(
@@ -224,28 +213,15 @@ def _of_run(
     if (run / "run.json").exists():
         opened = runs.reopen(run, choice, bundle)
         return opened.choice, settings or opened.header.settings
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to {run}: {error.strerror}") from error
+    run.mkdir(parents=True, exist_ok=True)
     return choice, settings or LoopSettings()
-
-
-def file_name(user_id: str) -> str:
-    """A user's id as a file's name."""
-    safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in user_id)[:60]
-    return (
-        safe
-        if safe and safe == user_id
-        else f"{safe}-{hashlib.sha256(user_id.encode()).hexdigest()[:8]}"
-    )
 
 
 def _opening(bundle: Path, choice: ModelChoice, weights: str | None) -> str:
     parts = [f"ranking={choice.ranking!r}"] if choice.ranking else []
     parts += [f"shuffles={choice.shuffles}"] if choice.shuffles > 1 else []
     if choice.base_url is not None:
-        parts = [f"{choice.base_url!r}", f"{choice.model!r}", *parts]
+        parts = [f"{shown(choice.base_url)!r}", f"{choice.model!r}", *parts]
         parts += ["api_key=KEY"] if choice.api_key != NO_KEY else []
     elif choice.model is not None:
         parts = [f"model={choice.model!r}", *parts]

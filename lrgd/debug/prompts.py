@@ -1,6 +1,7 @@
 """The exact text of the calls behind a session, and what a prefix cache could share of it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from lrgd.agents.prompts import (
@@ -13,23 +14,21 @@ from lrgd.agents.prompts import (
     TITLE_QUESTION,
     RankingContext,
     choice_prompt,
-    generation_messages,
     listwise_prompt,
     option_names,
-    plain,
     rerank_query,
+    sanitized,
     title_prompt,
 )
 from lrgd.agents.ranking.heats import ChoiceRanker, heats_of
 from lrgd.agents.ranking.likelihood import LikelihoodRanker
 from lrgd.agents.ranking.listwise import ListwiseRanker
 from lrgd.agents.ranking.rerank import RerankRanker
-from lrgd.agents.recommender import Ranker, ShuffledRanker
+from lrgd.agents.recommender import CustomRanker, ShuffledRanker
 from lrgd.agents.values import Item
 from lrgd.core.errors import InputError
-from lrgd.debug.ranking import CountTokens, Tools
+from lrgd.debug.equipment import CountTokens, Equipment
 from lrgd.debug.state import SessionState, Turn, settings_of, turn_of, turn_state
-from lrgd.debug.views import PromptPart, PromptView
 
 Call = Literal["recommender", "generator"]
 Messages = list[tuple[str, str]]
@@ -53,28 +52,58 @@ _BEGINNINGS = {
 cannot begin one: their whitespace is folded, and they stand behind dashes or letters."""
 
 
-def prompt_view(tools: Tools, state: SessionState, call: Call, path: int | None) -> PromptView:
+@dataclass(frozen=True, slots=True)
+class PromptPart:
+    """A piece of a prompt."""
+
+    name: str
+    text: str
+    tokens: int | None
+    """None where no tokenizer is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptView:
+    """The exact text of one call."""
+
+    call: str
+    path: int | None
+    messages: tuple[tuple[str, str], ...]
+    """Role and content; several where a ranking takes several questions."""
+    parts: tuple[PromptPart, ...]
+    """The first message in parts: instruction, history, demonstration, ..."""
+    shared: int
+    """How much of its beginning a prefix cache could serve from `shared_with`."""
+    total: int
+    unit: Literal["tokens", "characters"]
+    shared_with: str
+    """The call before; empty for the first."""
+
+
+def prompt_view(
+    equipment: Equipment, state: SessionState, call: Call, path: int | None
+) -> PromptView:
     """The latest call of this kind, on a path or for what is in hand; before the first, the
     call that would be made."""
-    messages = _messages(tools, state, call, path)
-    before, earlier = _before(tools, state, call, path)
+    messages = _messages(equipment, state, call, path)
+    before, earlier = _before(equipment, state, call, path)
     first = messages[0][1]
     common = _shared(first, earlier[0][1]) if earlier else ""
-    count = tools.count_tokens or len
+    count = equipment.count_tokens or len
     return PromptView(
         call=call,
         path=path,
         messages=tuple(messages),
-        parts=tuple(_parts(first, tools.count_tokens)),
+        parts=tuple(_parts(first, equipment.count_tokens)),
         shared=count(common) if common else 0,
         total=count(first),
-        unit="tokens" if tools.count_tokens else "characters",
+        unit="tokens" if equipment.count_tokens else "characters",
         shared_with=before,
     )
 
 
 def ranking_messages(
-    ranker: Ranker, context: RankingContext, candidates: Sequence[Item]
+    ranker: CustomRanker, context: RankingContext, candidates: Sequence[Item]
 ) -> Messages:
     """What a ranker asks, one message a question.
 
@@ -89,7 +118,7 @@ def ranking_messages(
         return [("user", listwise_prompt(context.text, names, length, as_json=ranker.as_json))]
     if isinstance(ranker, LikelihoodRanker):
         frame, prompt = ranker.likelihoods.frame, title_prompt(context.text)
-        answers = [frame.answer(plain(item.title)) for item in candidates]
+        answers = [frame.answer(sanitized(item.title)) for item in candidates]
         return [("text", f"{frame.prompt(prompt)}{answer}") for answer in answers]
     if isinstance(ranker, RerankRanker):
         return [("query", f"{rerank_query(context.text)}\n\nItems:\n{_listed(names)}")]
@@ -97,24 +126,24 @@ def ranking_messages(
     return [("user", _question(context.text, heat)) for heat in heats_of(names, limit)]
 
 
-def _question(state: str, names: Sequence[str]) -> str:
+def _question(context: str, names: Sequence[str]) -> str:
     if len(names) <= len(LETTERS):
-        return choice_prompt(state, names)
-    return f"{state}\n\nQuestion: {RANKING_QUESTION}\n{_listed(names)}"
+        return choice_prompt(context, names)
+    return f"{context}\n\nQuestion: {RANKING_QUESTION}\n{_listed(names)}"
 
 
 def _listed(names: Sequence[str]) -> str:
     return "\n".join(f"- {name}" for name in names)
 
 
-def _messages(tools: Tools, state: SessionState, call: Call, path: int | None) -> Messages:
+def _messages(equipment: Equipment, state: SessionState, call: Call, path: int | None) -> Messages:
     if call == "recommender" and path is None:
         hand = state.get("in_hand")
-        return _ranking(tools, state, hand.text if hand else "")
+        return _ranking(equipment, state, hand.text if hand else "")
     turn = _turn(state, path)
     if call == "generator":
-        return _generation(tools, state, turn)
-    return _ranking(tools, state, turn.draft.text if turn.draft else "")
+        return _generation(equipment, state, turn)
+    return _ranking(equipment, state, turn.draft.text if turn.draft else "")
 
 
 def _turn(state: SessionState, path: int | None) -> Turn:
@@ -128,26 +157,21 @@ def _turn(state: SessionState, path: int | None) -> Turn:
     return known.get(path) or turn_of(state, path)
 
 
-def _generation(tools: Tools, state: SessionState, turn: Turn) -> Messages:
-    nodes, s = tools.path_nodes(state), settings_of(state)
+def _generation(equipment: Equipment, state: SessionState, turn: Turn) -> Messages:
+    nodes, s = equipment.path_nodes(state), settings_of(state)
     asked = turn_state({"remembered": [], **state}, turn)
-    messages = generation_messages(
-        nodes.task_shown(asked),
-        regularisation=s.regularisation,
-        order=s.prompt_order,
-        **nodes.told(asked),
-    )
+    messages = s.generation_messages(nodes.task_shown(asked), nodes.told(asked))
     return [(m["role"], m["content"]) for m in messages]
 
 
-def _ranking(tools: Tools, state: SessionState, text: str) -> Messages:
+def _ranking(equipment: Equipment, state: SessionState, text: str) -> Messages:
     task = state["task"]
     context = settings_of(state).ranking_context(task, text)
-    return ranking_messages(tools.ranker_of(state["choices"]), context, task.candidates)
+    return ranking_messages(equipment.ranker_of(state["choices"]), context, task.candidates)
 
 
 def _before(
-    tools: Tools, state: SessionState, call: Call, path: int | None
+    equipment: Equipment, state: SessionState, call: Call, path: int | None
 ) -> tuple[str, Messages]:
     """The call of the same kind before this one, in words, and what it asked."""
     turns = state.get("turns", {})
@@ -162,16 +186,16 @@ def _before(
         return "", []
     last = max(earlier, key=order)
     words = f"{call} of path {last.path.index}, round {last.round}"
-    return words, _messages(tools, state, call, last.path.index)
+    return words, _messages(equipment, state, call, last.path.index)
 
 
 def _parts(text: str, count: CountTokens | None) -> list[PromptPart]:
-    found: list[PromptPart] = []
+    parts: list[PromptPart] = []
     for paragraph in text.split("\n\n"):
         lines = f"\n{paragraph}"
         name = next((n for start, n in _BEGINNINGS.items() if f"\n{start}" in lines), "text")
-        found.append(PromptPart(name, paragraph, count(paragraph) if count else None))
-    return found
+        parts.append(PromptPart(name, paragraph, count(paragraph) if count else None))
+    return parts
 
 
 def _shared(a: str, b: str) -> str:

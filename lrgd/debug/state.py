@@ -4,20 +4,58 @@ Which node comes next follows from the state alone, so that a person's step (a t
 fork) can stand between any two nodes and change nothing of what comes next.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypedDict
 
-from lrgd.agents.generator import Draft
+from lrgd.agents.generator import Draft, Verdict
 from lrgd.agents.guard import Judgement
 from lrgd.agents.values import Ranking
 from lrgd.core.frozen import as_tuples
-from lrgd.debug.views import Ranked
+from lrgd.graphs.optimization import turn_on
+from lrgd.graphs.routing import Step, next_steps
 from lrgd.graphs.settings import LoopSettings
-from lrgd.graphs.state import LoopState, PathState, PathTurn
+from lrgd.graphs.state import LoopState, PathState, PathTurn, tasks_of
 from lrgd.memory import Demonstration
 
-Node = Literal["begin", "generator", "recommender", "evaluator", "collapse_guard", "choose"]
+Author = Literal["path", "person", "perturbation", "nobody"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A demonstration and the ranking it gives."""
+
+    text: str
+    """Empty: ranked without a demonstration (zero-shot)."""
+    author: Author
+    path: int | None
+    """The path that wrote it, or that it was written beside."""
+    round: int
+    """Round in which it came up, 1-based; 0 before the first."""
+    ranking: Ranking
+    """Of the session's task; over several tasks, of the latest."""
+    effect: float
+    """Effect_D, the mean over the session's tasks."""
+    rank: int
+    """Of the true next item in `ranking`."""
+    ranks: tuple[int, ...] = ()
+    """Of the true next item in each of the session's tasks, the latest first."""
+    verdict: Verdict = "usable"
+    perturbed_by: str | None = None
+    """Id of the demonstration that was injected when it was written."""
+
+    def __post_init__(self) -> None:
+        as_tuples(self, "ranks")
+
+    @property
+    def label(self) -> str:
+        """Who wrote it, in words."""
+        return {
+            "path": f"path {self.path}, round {self.round}",
+            "person": "yours",
+            "perturbation": f"path {self.path}, perturbed",
+            "nobody": "no demonstration",
+        }[self.author]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +108,7 @@ class SessionState(LoopState, total=False):
     revealed: bool
     """Whether the true next item is shown. Written by /reveal."""
     entry: dict[str, str]
-    """What made this checkpoint, see `lrgd.debug.entries`. Written by every node."""
+    """What made this checkpoint, see `lrgd.debug.transcript`. Written by every node."""
 
 
 def settings_of(state: SessionState) -> LoopSettings:
@@ -90,60 +128,35 @@ def under_way(state: SessionState) -> Turn | None:
     return turn if turn and not turn.done else None
 
 
-def next_node(state: SessionState) -> tuple[Node, int | None] | None:
-    """What comes next, and on which path; None at the end."""
-    if "remembered" not in state:
-        return "begin", None
-    if "stopped_by" in state:
-        return None
-    if turn := under_way(state):
-        ranked = turn.rankings is not None or (turn.draft and turn.draft.verdict != "usable")
-        return "evaluator" if ranked else "recommender", turn.path.index
-    if (path := next_path(state)) is not None:
-        return "generator", path
-    return ("collapse_guard" if _wrote(state) else "choose"), None
-
-
-def next_path(state: SessionState) -> int | None:
-    """The path that writes next in the round under way; None if there is none."""
-    settings, round_ = settings_of(state), state.get("round", 0) + 1
-    if round_ > settings.rounds:
-        return None
-    known = state.get("paths", {})
-    paths = [known.get(i, PathState(i)) for i in range(settings.paths)]
-    return next((p.index for p in paths if not p.solved and not _in_round(p, round_)), None)
+def next_node(state: SessionState) -> Step | None:
+    """What comes next, and on which path; None at the end. Paths take their turns one by one."""
+    turn = under_way(state)
+    steps = next_steps(state, settings_of(state), turn_state(state, turn) if turn else None)
+    return steps[0] if steps else None
 
 
 def turn_state(state: SessionState, turn: Turn) -> PathTurn:
     """A turn as the path's own nodes take it."""
-    found: PathTurn = {
-        "tasks": [state["task"], *state.get("earlier", [])],
+    taken: PathTurn = {
+        "tasks": tasks_of(state),
         "round": turn.round,
         "path": turn.path,
         "remembered": [d for d in state["remembered"] if d.path == turn.path.index],
         "recalled": turn.recalled,
     }
     if turn.draft is not None:
-        found["draft"] = turn.draft
+        taken["draft"] = turn.draft
+        if turn.draft.verdict != "usable":  # nothing to rank with: no step of its own
+            taken["rankings"] = []
     if turn.rankings is not None:
-        found["rankings"] = list(turn.rankings)
-    return found
+        taken["rankings"] = list(turn.rankings)
+    return taken
 
 
 def turn_of(state: SessionState, path: int) -> Turn:
     """A new turn on a path, not begun."""
-    known: Mapping[int, PathState] = state.get("paths", {})
-    return Turn(known.get(path, PathState(path)), state.get("round", 0) + 1)
-
-
-def _wrote(state: SessionState) -> bool:
-    """Whether a path has had its turn in the round under way: then the guard is due."""
-    round_ = state.get("round", 0) + 1
-    return any(_in_round(path, round_) for path in state.get("paths", {}).values())
-
-
-def _in_round(path: PathState, round_: int) -> bool:
-    return any(trial.demonstration.round == round_ for trial in path.trials)
+    begun = turn_on(state, path)
+    return Turn(begun["path"], begun["round"])
 
 
 CHECKPOINTED = (Ranked, Turn)

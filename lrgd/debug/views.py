@@ -8,42 +8,16 @@ from typing import Literal
 
 from lrgd.agents.generator import Verdict
 from lrgd.agents.guard import Judgement
-from lrgd.agents.values import Item, Ranking
-from lrgd.debug.words import Change
-
-Author = Literal["path", "person", "perturbation", "nobody"]
+from lrgd.agents.values import Item
+from lrgd.debug.state import Author, Ranked
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
-    """A demonstration and the ranking it gives."""
+class Change:
+    """Words that two texts share, or that only one of them has."""
 
+    kind: Literal["same", "removed", "added"]
     text: str
-    """Empty: ranked without a demonstration (zero-shot)."""
-    author: Author
-    path: int | None
-    """The path that wrote it, or that it was written beside."""
-    round: int
-    """Round in which it came up, 1-based; 0 before the first."""
-    ranking: Ranking
-    """Of the session's task; over several tasks, of the latest."""
-    effect: float
-    """Effect_D, the mean over the session's tasks."""
-    rank: int
-    """Of the true next item in `ranking`."""
-    verdict: Verdict = "usable"
-    perturbed_by: str | None = None
-    """Id of the demonstration that was injected when it was written."""
-
-    @property
-    def label(self) -> str:
-        """Whose it is, in words."""
-        return {
-            "path": f"path {self.path}, round {self.round}",
-            "person": "yours",
-            "perturbation": f"path {self.path}, perturbed",
-            "nobody": "no demonstration",
-        }[self.author]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +58,7 @@ class PathView:
     effects: tuple[float, ...]
     """Effect_D of each round."""
     similarities: tuple[float, ...]
-    """Cosine of each usable demonstration and the one before it, as the guard found it."""
+    """Cosine of each usable demonstration and the one before it, as the guard measured it."""
     resting: bool
     """Whether it put the true next item first."""
 
@@ -105,7 +79,7 @@ class CaseView:
     rounds: int
     paths: tuple[PathView, ...]
     in_hand: Ranked | None
-    """What was ranked last: what /write is set beside, /why explains and /case saves."""
+    """What was ranked last: a new text is compared with it, /why explains it, /case saves it."""
     places: tuple[Place, ...]
     """The ranking in hand, best first; empty before the first."""
     next: str
@@ -127,35 +101,63 @@ class RevealView:
 
 
 @dataclass(frozen=True, slots=True)
+class Writing:
+    """How the demonstration of a turn came about."""
+
+    changes: tuple[Change, ...]
+    """From the path's demonstration before."""
+    verdict: Verdict
+    injected: str = ""
+    """Text of another path's demonstration that was put into the generator's prompt (D_per)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Where a demonstration puts the true next item."""
+
+    effect: float
+    """Effect_D, the mean over the session's tasks; 0 where the text could not be ranked with."""
+    rank: int | None
+    """Of the true next item in the latest task; None where the text could not be ranked with."""
+    candidates: int
+    places: tuple[Place, ...] = ()
+    """The ranking, best first; empty where the step made none."""
+    effects: tuple[float, ...] = ()
+    """Effect_D of the path's rounds so far."""
+    when_written: float | None = None
+    """Effect_D under the settings of its round; None where that is `effect`."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardView:
+    """What the collapse guard saw and decided."""
+
+    judgements: tuple[Judgement, ...]
+    similarities: tuple[tuple[float, ...], ...]
+    """For each judgement, the path's cosines so far."""
+    threshold: float
+    """Cosine from which the guard calls two demonstrations copies."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepView:
-    """What one node did."""
+    """What one node did. Which parts are there depends on the node."""
 
     node: str
     path: int | None
     round: int
     text: str = ""
     """The demonstration at this step."""
-    diff: tuple[Change, ...] = ()
-    """From the path's demonstration before."""
-    verdict: Verdict | None = None
-    effect: float | None = None
-    rank: int | None = None
-    candidates: int = 0
-    effects: tuple[float, ...] = ()
-    """Effect_D of the path's rounds so far; of the chosen one: when it was written."""
     recalled: tuple[str, ...] = ()
     """Effective demonstrations that memory gave, best first."""
-    perturbed_by: str = ""
-    """Text of the demonstration that was injected."""
-    judgements: tuple[Judgement, ...] = ()
-    similarities: tuple[tuple[float, ...], ...] = ()
-    """For each judgement, the path's cosines so far."""
-    similarity_threshold: float | None = None
-    """Cosine from which the guard calls two demonstrations copies."""
-    places: tuple[Place, ...] = ()
-    """The ranking, best first."""
-    calls: int = 0
+    writing: Writing | None = None
+    """Of generator, recommender and evaluator."""
+    score: Score | None = None
+    """Of recommender, evaluator and choose."""
+    guard: GuardView | None = None
+    """Of the collapse guard."""
     stopped_by: str = ""
+    """Why the run ended; of choose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ class StepsView:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ComparisonView:
     """Two rankings side by side."""
 
     change: str
@@ -192,34 +194,6 @@ class KeptView:
 
 
 @dataclass(frozen=True, slots=True)
-class PromptPart:
-    """A piece of a prompt."""
-
-    name: str
-    text: str
-    tokens: int | None
-    """None where no tokenizer is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class PromptView:
-    """The exact text of one call."""
-
-    call: str
-    path: int | None
-    messages: tuple[tuple[str, str], ...]
-    """Role and content; several where a ranking takes several questions."""
-    parts: tuple[PromptPart, ...]
-    """The first message, cut where its content changes kind."""
-    shared: int
-    """How much of its beginning a prefix cache could serve from `shared_with`."""
-    total: int
-    unit: Literal["tokens", "characters"]
-    shared_with: str
-    """The call before; empty for the first."""
-
-
-@dataclass(frozen=True, slots=True)
 class PartEffect:
     """What leaving out one part does."""
 
@@ -234,12 +208,15 @@ class PartEffect:
 
 @dataclass(frozen=True, slots=True)
 class WordShift:
-    """What one word does on a model whose weights are here (theory/): in nats of the titles'
-    likelihoods, `direct` in logits of the first token in which they differ."""
+    """What one word does, on a model whose weights are here (`lrgd.theory`).
+
+    `effect` is in nats of the titles' likelihoods, `direct` in logits of the first token in which
+    the two titles differ.
+    """
 
     word: str
     effect: float
-    """Item minus rival: with the word, minus with it masked everywhere."""
+    """log p(item) - log p(rival) with the word, minus the same with the word masked everywhere."""
     direct: float
     """The direct path's part of it, centred."""
 
@@ -257,24 +234,6 @@ class WhyView:
     """Why there are no words."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointView:
-    """A saved state of the thread."""
-
-    n: int
-    """1 is the oldest; a number never changes its meaning."""
-    parent: int | None
-    did: str
-    """What was done to get here."""
-    round: int
-    effect: float | None
-    """Of the demonstration in hand."""
-    current: bool
-    """Whether the session stands here."""
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryView:
-    """All checkpoints of the thread, every branch."""
-
-    checkpoints: tuple[CheckpointView, ...]
+def node_words(node: str, path: int | None) -> str:
+    """A node as a person reads it."""
+    return f"{node} of path {path}" if path is not None else node

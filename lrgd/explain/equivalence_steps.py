@@ -7,16 +7,22 @@ of them, through all layers with one draw, and float64 compares `DOUBLE_TOKENS` 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lrgd.agents.values import Ranking
-from lrgd.explain.equivalence import Advantages, Equivalence, Exactness, Precision, Spread
-from lrgd.explain.equivalence_case import OUTPUT_TOKENS, Case
+from lrgd.explain.equivalence import (
+    OUTPUT_TOKENS,
+    Advantages,
+    Equivalence,
+    Exactness,
+    Lab,
+    Precision,
+    Spread,
+)
 from lrgd.explain.explanation import where_titles_differ
 from lrgd.explain.model import ranked
 from lrgd.theory import (
@@ -34,7 +40,6 @@ from lrgd.theory import (
 from lrgd.theory.approximation import SIZES, depth_errors, feature_errors, geometry, sample_of_heads
 from lrgd.theory.convergence import convergence_curve, emitting_state
 from lrgd.theory.decoder import Row
-from lrgd.theory.draws import draw_directions
 from lrgd.theory.feature_maps import MAPS, PAIRED, MapName
 
 SAMPLED_HEADS = 30
@@ -43,33 +48,9 @@ DEPTH_SIZE = 512
 """D of the error against depth."""
 
 Report = Callable[[str, float], None]
-"""Hears what is being done, and which part of all is done by then, 0 to 1."""
+"""Called with what is being done, and which part of all is done by then, 0 to 1."""
 Tick = Callable[[float], None]
-"""Hears which part of a step is done."""
-
-
-@dataclass(frozen=True)
-class Lab:
-    """What the steps work on."""
-
-    case: Case
-    tokens: int
-    """Greedy tokens to compare in float32."""
-    seeds: int
-    """Draws of random features."""
-
-    @cached_property
-    def state(self) -> PromptState:
-        """The good prompt, read in float32."""
-        return read_prompt(self.case.local.decoder, self.case.good.partition.ids)
-
-    @property
-    def of_d(self) -> Tensor:
-        return self.case.good.partition.demonstration
-
-    def directions(self, seed: int) -> Tensor:
-        """Of random features, as many as the largest D."""
-        return draw_directions(max(SIZES), self.case.local.decoder.layers[0].head_dim, seed=seed)
+"""Called with the part of a step that is done, 0 to 1."""
 
 
 def measure(lab: Lab, report: Report) -> Iterator[tuple[str, Equivalence]]:
@@ -82,7 +63,7 @@ def measure(lab: Lab, report: Report) -> Iterator[tuple[str, Equivalence]]:
         InputError: the prompt does not fit the model.
     """
     case, whole, done = lab.case, sum(share for share, _ in STEPS.values()), 0.0
-    found = Equivalence(
+    measured = Equivalence(
         model=case.local.name,
         user=case.task.user_id,
         prompt_tokens=len(case.good.partition.ids),
@@ -96,26 +77,26 @@ def measure(lab: Lab, report: Report) -> Iterator[tuple[str, Equivalence]]:
         def tick(part: float, at: tuple[str, float, float] = (name, done, share)) -> None:
             report(at[0], (at[1] + part * at[2]) / whole)
 
-        found, done = step(lab, found, tick), done + share
+        measured, done = step(lab, measured, tick), done + share
         report(name, done / whole)
-        yield name, found
+        yield name, measured
 
 
-def _single(lab: Lab, found: Equivalence, tick: Tick) -> Equivalence:
+def _single(lab: Lab, measured: Equivalence, tick: Tick) -> Equivalence:
     row = _exactness(lab.state, lab.of_d, lab.tokens, "float32", tick)
-    return replace(found, exactness=(*found.exactness, row))
+    return replace(measured, exactness=(*measured.exactness, row))
 
 
-def _double(lab: Lab, found: Equivalence, tick: Tick) -> Equivalence:
+def _double(lab: Lab, measured: Equivalence, tick: Tick) -> Equivalence:
     with in_double(lab.case.local.model) as decoder:
         state = read_prompt(decoder, lab.case.good.partition.ids)
         row = _exactness(state, lab.of_d, min(lab.tokens, DOUBLE_TOKENS), "float64", tick)
-    return replace(found, exactness=(*found.exactness, row))
+    return replace(measured, exactness=(*measured.exactness, row))
 
 
 @contextmanager
 def in_double(model: Any) -> Iterator[Decoder]:
-    """The same weights in float64, norms too; float32 again after it, which loses nothing."""
+    """The same weights in float64, norms included. Afterwards they are float32 again, unchanged."""
     decoder = adapt(model.double())
     try:
         with exact_norms(decoder):
@@ -157,7 +138,7 @@ def _logit_gap(ours: Row, models: Row) -> float:
     return float((ours.logits - models.logits).abs().max())
 
 
-def _advantages(lab: Lab, found: Equivalence, tick: Tick) -> Equivalence:
+def _advantages(lab: Lab, measured: Equivalence, tick: Tick) -> Equivalence:
     prompt, target = lab.case.good, lab.case.task.target_id or ""
     ranking = _ranking(lab)
     rival = next(i for i in ranking.order if prompt.titles[i] != prompt.titles[target])
@@ -184,7 +165,7 @@ def _advantages(lab: Lab, found: Equivalence, tick: Tick) -> Equivalence:
         titles=of_titles([]),
         titles_masked=of_titles(hidden),
     )
-    return replace(found, advantages=advantages)
+    return replace(measured, advantages=advantages)
 
 
 def _ranking(lab: Lab) -> Ranking:
@@ -193,7 +174,7 @@ def _ranking(lab: Lab) -> Ranking:
     return ranked(prompt.likelihoods(lab.state), anybody, lab.case.task.candidates)
 
 
-def _figure8(lab: Lab, found: Equivalence, tick: Tick) -> Equivalence:
+def _figure8(lab: Lab, measured: Equivalence, tick: Tick) -> Equivalence:
     case = lab.case
     target = emitting_state(list(case.rows), case.token)
     good = convergence_curve(lab.state, lab.of_d, case.token, target, OUTPUT_TOKENS)
@@ -201,14 +182,14 @@ def _figure8(lab: Lab, found: Equivalence, tick: Tick) -> Equivalence:
     state = read_prompt(case.local.decoder, case.bad.partition.ids)
     of_d = case.bad.partition.demonstration
     bad = convergence_curve(state, of_d, case.token, target, OUTPUT_TOKENS)
-    return replace(found, good=good, bad=bad)
+    return replace(measured, good=good, bad=bad)
 
 
-def _geometry(lab: Lab, found: Equivalence, tick: Tick) -> Equivalence:
-    return replace(found, heads=tuple(geometry(lab.state)))
+def _geometry(lab: Lab, measured: Equivalence, tick: Tick) -> Equivalence:
+    return replace(measured, heads=tuple(geometry(lab.state)))
 
 
-def _features(lab: Lab, found: Equivalence, tick: Tick) -> Equivalence:
+def _features(lab: Lab, measured: Equivalence, tick: Tick) -> Equivalence:
     sample = sample_of_heads(lab.state, SAMPLED_HEADS)
     draws = [lab.directions(seed) for seed in range(lab.seeds)]
     errors: dict[MapName, dict[int, Spread]] = {}
@@ -217,10 +198,10 @@ def _features(lab: Lab, found: Equivalence, tick: Tick) -> Equivalence:
         by_head = [feature_errors(inputs, name, SIZES, draws) for inputs in sample]
         medians = torch.cat(by_head, dim=-1).median(-1).values
         errors[name] = {size: _spread(row) for size, row in zip(SIZES, medians, strict=True)}
-    return replace(found, feature_heads=len(sample), feature_errors=errors)
+    return replace(measured, feature_heads=len(sample), feature_errors=errors)
 
 
-def _depth(lab: Lab, found: Equivalence, tick: Tick) -> Equivalence:
+def _depth(lab: Lab, measured: Equivalence, tick: Tick) -> Equivalence:
     errors: dict[MapName, tuple[float, ...]] = {}
     with in_double(lab.case.local.model) as decoder:
         state = read_prompt(decoder, lab.case.good.partition.ids)
@@ -228,7 +209,7 @@ def _depth(lab: Lab, found: Equivalence, tick: Tick) -> Equivalence:
             tick(done / len(MAPS))
             few = lab.directions(0)[: DEPTH_SIZE // 2 if name in PAIRED else DEPTH_SIZE]
             errors[name] = tuple(depth_errors(state, lab.of_d, name, [few])[0].tolist())
-    return replace(found, depth_size=DEPTH_SIZE, depth_errors=errors)
+    return replace(measured, depth_size=DEPTH_SIZE, depth_errors=errors)
 
 
 def _spread(values: Tensor) -> Spread:
@@ -244,4 +225,4 @@ STEPS: dict[str, tuple[float, Callable[[Lab, Equivalence, Tick], Equivalence]]] 
     "exact dual, float64": (22.0, _double),
     "error against depth": (14.0, _depth),
 }
-"""Name -> seconds that the step takes of one core, for the time left; and the step."""
+"""Name -> seconds of one core that the step takes (for the time left), and the step."""

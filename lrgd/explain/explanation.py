@@ -23,7 +23,7 @@ from lrgd.explain.model import LocalModel, RankingPrompt, ranked
 from lrgd.theory import Attribution, PromptState, attribute, log_likelihoods, read_prompt
 
 Report = Callable[[int, int], None]
-"""Hears how many words are done, and of how many."""
+"""Called with how many words are done, and of how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class WordEffect:
 
 @dataclass(frozen=True, slots=True)
 class HeadEffect:
-    """What one head of the asking token takes from the demonstration."""
+    """What one head of the prompt's last token takes from the demonstration."""
 
     layer: int
     head: int
@@ -92,15 +92,15 @@ class Explanation:
     """The item's rank with the demonstration masked."""
     tokens: tuple[str, str]
     """The next tokens of the direct path, as text."""
-    found: WordEffects
+    word_effects: WordEffects
 
     def numbers(self) -> dict[str, Any]:
         """As JSON."""
         numbers = asdict(self)
-        numbers |= numbers.pop("found")
+        numbers |= numbers.pop("word_effects")
         numbers["user"] = numbers.pop("task")["user_id"]
         numbers["rank"] = self.ranking.rank_of(self.item.id)
-        return {**numbers, "tokens": self.tokens, "direct": self.found.direct}
+        return {**numbers, "tokens": self.tokens, "direct": self.word_effects.direct}
 
 
 def explain(
@@ -108,42 +108,37 @@ def explain(
     task: RankingTask,
     demonstration: str,
     prompt: RankingPrompt,
-    item_id: str,
-    rival_id: str | None = None,
+    item: Item,
     report: Report = lambda done, of: None,
 ) -> Explanation:
-    """Rank a task's candidates by likelihood and explain one item's place.
+    """Rank a task's candidates by likelihood and explain one item's place, against the best ranked
+    other item.
 
     Args:
-        rival_id: another candidate; None for the best ranked one with another title.
+        item: one of the task's candidates.
         report: hears of progress.
 
     Raises:
-        InputError: an item is no candidate, both have one title, or the prompt does not fit.
+        InputError: all candidates have one title, or the prompt does not fit the model.
     """
-    items = {item.id: item for item in task.candidates}
-    for wanted in (item_id, rival_id or item_id):
-        if wanted not in items:
-            some = ", ".join(list(items)[:5])
-            raise InputError(f"no candidate {wanted!r} in this task; some that are: {some}")
     state = read_prompt(local.decoder, prompt.partition.ids)
-    anybody = prompt.likelihoods(read_prompt(local.decoder, prompt.content_free))
-    ranking = ranked(prompt.likelihoods(state), anybody, task.candidates)
-    rival = rival_id or _best_other(ranking, prompt, item_id)
-    found = word_effects(state, prompt, item_id, rival, report)
+    content_free = prompt.likelihoods(read_prompt(local.decoder, prompt.content_free))
+    ranking = ranked(prompt.likelihoods(state), content_free, task.candidates)
+    rival = _best_other(ranking, prompt, item.id)
+    effects = word_effects(state, prompt, item.id, rival, report)
     without = prompt.likelihoods(state, prompt.partition.demonstration.nonzero()[:, 0].tolist())
-    item_token, rival_token = map(local.tokenizer.decode, found.tokens)
+    item_token, rival_token = map(local.tokenizer.decode, effects.tokens)
     return Explanation(
         model=local.name,
         task=task,
         demonstration=demonstration,
         ranking=ranking,
-        item=items[item_id],
-        rival=items[rival],
-        effect=found.difference - (without[item_id] - without[rival]),
-        rank_without=ranked(without, anybody, task.candidates).rank_of(item_id),
+        item=item,
+        rival=next(other for other in task.candidates if other.id == rival),
+        effect=effects.difference - (without[item.id] - without[rival]),
+        rank_without=ranked(without, content_free, task.candidates).rank_of(item.id),
         tokens=(item_token, rival_token),
-        found=found,
+        word_effects=effects,
     )
 
 
@@ -235,9 +230,9 @@ def _words(
 
 def _heads(direct: Attribution) -> tuple[HeadEffect, ...]:
     centred = direct.centred.sum(-1)
-    found = [
+    effects = [
         HeadEffect(layer, head, float(direct.mass[layer, head]), float(centred[layer, head]))
         for layer in range(centred.shape[0])
         for head in range(centred.shape[1])
     ]
-    return tuple(sorted(found, key=lambda h: -abs(h.centred)))
+    return tuple(sorted(effects, key=lambda h: -abs(h.centred)))

@@ -7,7 +7,6 @@ Limits: safetensors only, no remote code, no downloads; float32.
 """
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +18,8 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from lrgd.agents.prompts import REGULARISATION, PromptOrder, plain, ranking_context, title_prompt
-from lrgd.agents.ranking.frame import ANSWER, QUESTION, ChatFrame
+from lrgd.agents.prompts import LRGD_PROMPTS, PromptSettings, sanitized, title_prompt
+from lrgd.agents.ranking.frame import MARKED, ChatFrame, frame_in
 from lrgd.agents.ranking.likelihood import ALPHA, softmax
 from lrgd.agents.values import Item, Ranking, RankingTask, ranking_by
 from lrgd.core.errors import InputError
@@ -31,7 +30,6 @@ from lrgd.theory.adapters import layer_kind
 
 SMALL = 50_000_000
 """Parameters below which one thread is enough."""
-_END_OF_TURN = re.compile(r"\s*(?:<[^<>\s]+>|\S+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +64,8 @@ class RankingPrompt:
         """Item id -> log p of its title after a prompt, with some of its tokens hidden from all."""
         # Items with one title are asked for once, as the ranking mode does.
         distinct = sorted(set(self.titles.values()), key=len)
-        found = log_likelihoods(state, distinct, hidden).tolist()
-        of_title = dict(zip(distinct, found, strict=True))
+        values = log_likelihoods(state, distinct, hidden).tolist()
+        of_title = dict(zip(distinct, values, strict=True))
         return {item: of_title[tokens] for item, tokens in self.titles.items()}
 
 
@@ -121,9 +119,7 @@ def ranking_prompt(
     local: LocalModel,
     task: RankingTask,
     demonstration: str,
-    *,
-    regularisation: str = REGULARISATION,
-    order: PromptOrder = "instruction_first",
+    prompts: PromptSettings = LRGD_PROMPTS,
 ) -> RankingPrompt:
     """The prompt of `--ranking likelihood` for a task, and where the demonstration stands in it.
 
@@ -135,34 +131,25 @@ def ranking_prompt(
     frame = chat_frame(local.tokenizer)
 
     def render(text: str) -> str:
-        context = ranking_context(task, text, regularisation=regularisation, order=order)
-        return frame.prompt(title_prompt(context.text))
+        return frame.prompt(title_prompt(prompts.ranking_context(task, text).text))
 
-    context = ranking_context(task, None, regularisation=regularisation, order=order)
-    anybody = frame.prompt(title_prompt(context.content_free))
-    titles = {c.id: tuple(local.tokens(frame.answer(plain(c.title)))) for c in task.candidates}
-    found = partition(local.tokenizer, *locate(render, demonstration))
-    return RankingPrompt(found, torch.tensor(local.tokens(anybody)), titles)
+    anybody = frame.prompt(title_prompt(prompts.ranking_context(task).content_free))
+    titles = {c.id: tuple(local.tokens(frame.answer(sanitized(c.title)))) for c in task.candidates}
+    parts = partition(local.tokenizer, *locate(render, demonstration))
+    return RankingPrompt(parts, torch.tensor(local.tokens(anybody)), titles)
 
 
 def chat_frame(tokenizer: Any) -> ChatFrame:
     """What the tokenizer's chat template puts around a question and its answer.
 
-    Without a template, or with one that does not show both as they are, a plain frame. The same as
-    `lrgd.agents.ranking.frame.chat_frame`, which asks a server for it.
+    Without a template, or with one that does not show both as they are, a plain frame.
+    `lrgd.agents.ranking.frame.chat_frame` asks a server for the same.
     """
-    marked = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": ANSWER}]
-    plain_frame = ChatFrame(_beginning(tokenizer), "\nAnswer:", "\n", lead=" ")
     try:
-        text = tokenizer.apply_chat_template(marked, tokenize=False)
+        rendered = tokenizer.apply_chat_template(list(MARKED), tokenize=False)
     except (ValueError, TemplateError):
-        return plain_frame
-    before, _, rest = text.partition(QUESTION)
-    between, found, after = rest.partition(ANSWER)
-    if not found:
-        return plain_frame
-    end, header = _END_OF_TURN.match(after), between.rstrip(" ")
-    return ChatFrame(before, header, end[0] if end else "\n", lead=between[len(header) :])
+        rendered = ""
+    return frame_in(rendered, _beginning(tokenizer))
 
 
 def _beginning(tokenizer: Any) -> str:

@@ -2,21 +2,21 @@
 
 import asyncio
 import signal
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.status import Status
 
-from lrgd.agents.endpoint.client import NO_KEY
 from lrgd.core.errors import LrgdError
+from lrgd.core.text import visible
 from lrgd.debug import Event, ModelText, NodeDone, NodeStarted
-from lrgd.debug.desk import Desk, QuitView, Seat, open_desk
-from lrgd.debug.shown import node_words
-from lrgd.debug.views import CaseView, StepsView
-from lrgd.debug.words import visible
-from lrgd.options import BaseUrl, BundlePath, Key, Model, Ranking, RunPath
+from lrgd.debug.desk import Desk, open_desk
+from lrgd.debug.seat import QuitView, Seat
+from lrgd.debug.views import CaseView, StepsView, node_words
+from lrgd.option_groups import grouped, model_choice
+from lrgd.options import BundlePath, RunPath
 from lrgd.show import printer
 from lrgd.terminal.input import ChatCompleter, lines
 from lrgd.terminal.text import said
@@ -33,30 +33,31 @@ Weights = Annotated[
 ]
 
 
+@grouped(choice=model_choice)
 def chat(
     bundle: BundlePath,
     user: Annotated[str | None, typer.Option(help="User to begin with.")] = None,
     run: RunPath = CHAT_RUN,
-    base_url: BaseUrl = None,
-    model: Model = None,
-    api_key: Key = NO_KEY,
-    ranking: Ranking = None,
+    *,
+    choice: ModelChoice,
     weights: Weights = None,
 ) -> None:
     """Sit down with one user's case and ask why: step, rewrite, perturb, compare, explain.
 
     Sessions are kept in the run's folder and can be taken up again, here or in another face.
     """
-    choice = ModelChoice(base_url, model, api_key, ranking)
     asyncio.run(_chat(bundle, run, choice, user, weights))
 
 
 async def _chat(
     bundle: Path, run: Path, choice: ModelChoice, user: str | None, weights: str | None
 ) -> None:
-    async with AsyncExitStack() as stack:
-        with Console(stderr=True).status("opening the model"):
-            desk = await stack.enter_async_context(open_desk(bundle, run, choice, weights=weights))
+    def starting() -> Status:
+        return Console(stderr=True).status("starting the model")
+
+    async with open_desk(
+        bundle, run, choice, weights=weights, user=user, starting=starting
+    ) as desk:
         await Chat(desk, printer()).talk(user)
 
 
@@ -67,7 +68,7 @@ class Chat:
         self.desk = desk
         self.seat = Seat(desk)
         self.console = console
-        self._completer = ChatCompleter(desk.users(shown=len(desk.bundle.users)).users)
+        self._completer = ChatCompleter(desk.users(limit=len(desk.bundle.users)).users)
         self._writing = False
         self._who = "lrgd"
 
@@ -115,7 +116,7 @@ class Chat:
         """Show what another face did in this session."""
         if self.seat.session is None:
             return
-        for entry in await self.seat.session.news():
+        for entry in await self.seat.session.history.news():
             self._say(f"elsewhere: {entry.line}", "yellow")
             if entry.view is not None:
                 self.console.print(render(entry.view))

@@ -11,9 +11,9 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory
 
 from lrgd.agents.values import Item
+from lrgd.core.text import visible
 from lrgd.debug.commands import COMMANDS
 from lrgd.debug.desk import UserRow
-from lrgd.debug.words import visible
 
 WORDS = {
     "mode": ("decision", "logprobs", "listwise"),
@@ -43,9 +43,9 @@ class ChatCompleter(Completer):
                     yield Completion(f"/{command.name}", -len(line), display_meta=about)
             return
         typed = rest.rpartition(" over ")[2] if name == "why" else rest
-        for found, about in self._arguments(name):
-            if typed.casefold() in f"{found} {about}".casefold():
-                yield Completion(found, -len(typed), display_meta=visible(about))
+        for word, about in self._arguments(name):
+            if typed.casefold() in f"{word} {about}".casefold():
+                yield Completion(word, -len(typed), display_meta=visible(about))
 
     def _arguments(self, name: str) -> Iterable[tuple[str, str]]:
         if name == "user":

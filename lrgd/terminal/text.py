@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from lrgd.core.text import visible
 from lrgd.debug.views import Place
-from lrgd.debug.words import visible
 
 TOP = 10
 """Items of a ranking that are shown."""

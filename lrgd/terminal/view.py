@@ -1,6 +1,6 @@
 """A session's views in the terminal. All text goes through `visible`, and never through markup."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from rich.columns import Columns
@@ -8,35 +8,34 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lrgd.agents.guard import Judgement
-from lrgd.debug.desk import HelpView, SavedView, UsersView
-from lrgd.debug.shown import node_words
+from lrgd.core.text import visible
+from lrgd.debug.desk import UsersView
+from lrgd.debug.prompts import PromptView
+from lrgd.debug.seat import HelpView, SavedView
+from lrgd.debug.state import Ranked
+from lrgd.debug.thread import HistoryView
 from lrgd.debug.views import (
     CaseView,
-    Comparison,
-    HistoryView,
+    ComparisonView,
     KeptView,
     Move,
-    PromptView,
-    Ranked,
     RevealView,
     StepsView,
     StepView,
     WhyView,
 )
-from lrgd.debug.words import Change, visible
+from lrgd.terminal.steps import render_step, render_steps
 from lrgd.terminal.text import places_table, said, said_lines, trend
 
 MOVES = 8
-_MARKS = {"same": ("", "", ""), "removed": ("[-", "-]", "red"), "added": ("{+", "+}", "green")}
-"""Before, after, and the style: a difference reads without colours, too."""
+"""Items whose rank changed that are listed."""
 
 
 def render(view: Any) -> RenderableType:
     """A view as a person reads it in a terminal."""
-    for kind, shown in _RENDERED.items():
+    for kind, rendering in _RENDERED.items():
         if isinstance(view, kind):
-            return shown(view)
+            return rendering(view)
     raise TypeError(f"no rendering of {type(view).__name__}")
 
 
@@ -80,79 +79,26 @@ def _paths(case: CaseView) -> Table:
     return table
 
 
-def _step(step: StepView) -> RenderableType:
-    parts: list[RenderableType] = []
-    if step.node == "generator":
-        parts.append(_diff(step.diff) if any(c.kind == "same" for c in step.diff) else Text())
-        if step.recalled:
-            parts.append(Text("  recalled, since they ranked the true next item high:", "dim"))
-            parts += [said(f"    {text}", "dim") for text in step.recalled]
-        if step.perturbed_by:
-            parts.append(said(f"  injected (D_per): {step.perturbed_by}", "magenta"))
-        if step.verdict != "usable":
-            parts.append(Text(f"  rejected: {step.verdict}; not ranked", style="red"))
-    if step.node == "recommender":
-        parts.append(places_table(step.places, 5))
-    if step.effect is not None and step.node != "recommender":
-        rank = f", true next item ranked {step.rank} of {step.candidates}" if step.rank else ""
-        bars = f"  {trend(step.effects)}" if len(step.effects) > 1 else ""
-        parts.append(Text(f"  Effect_D {step.effect:.4f}{rank}{bars}"))
-    for j, cosines in zip(step.judgements, step.similarities, strict=True):
-        parts.append(_judgement(j, cosines, step.similarity_threshold))
-    if step.node == "begin":
-        parts += [said(f"  memory: {text}") for text in step.recalled]
-        if not step.recalled:
-            parts.append(Text("  memory knows nothing of this user yet"))
-    if step.node == "choose":
-        text = f"  chosen: {step.text}" if step.text else "  nothing usable was written"
-        parts += [said(text, "bold"), Text(f"  stopped by: {step.stopped_by}", "dim")]
-        if step.effect is not None and step.effects[0] != step.effect:
-            parts.append(Text(f"  {step.effects[0]:.4f} when it was written: settings changed"))
-    return Group(*(part for part in parts if part != Text()))
-
-
-def _diff(diff: Sequence[Change]) -> Text:
-    words = Text("  to the last: ", "dim")
-    for change in diff:
-        before, after, style = _MARKS[change.kind]
-        words.append(f"{before}{visible(change.text)}{after}", style).append(" ")
-    return words
-
-
-def _judgement(j: Judgement, cosines: Sequence[float], threshold: float | None) -> Text:
-    if j.similarity is None:
-        return Text(f"  path {j.path}: its first demonstration, nothing to compare")
-    gain = "not known yet" if j.gain is None else f"{j.gain:+.4f}"
-    bars = f" {trend(cosines)}" if len(cosines) > 1 else ""
-    words = Text(f"  path {j.path}: similarity {j.similarity:.2f}{bars} ")
-    words.append(f"(copies from {threshold}), ")
-    words.append(f"gain {gain}: ")
-    if not j.collapsed:
-        return words.append("goes on")
-    injected = f"; path {j.source} is injected next" if j.source is not None else ""
-    return words.append(f"collapsed{injected}", "red")
-
-
-def _comparison(found: Comparison) -> RenderableType:
+def _comparison(view: ComparisonView) -> RenderableType:
     table = Table(box=None, pad_edge=False)
     for name in ("", "Effect_D", "rank", "demonstration"):
         table.add_column(name)
-    for name, ranked in (("before", found.before), ("after", found.after)):
+    for name, ranked in (("before", view.before), ("after", view.after)):
         whose = f"{ranked.label}: {ranked.text}" if ranked.text else ranked.label
         table.add_row(name, f"{ranked.effect:.4f}", str(ranked.rank), said(whose))
-    parts: list[RenderableType] = [said(f"Changed: {found.change}", "bold"), table]
-    if found.after.verdict == "names_target":
+    parts: list[RenderableType] = [said(f"Changed: {view.change}", "bold"), table]
+    if view.after.verdict == "names_target":
         parts.append(Text("It names the true next item: a run would refuse it.", style="red"))
-    if found.moves:
-        shown = list(found.moves[:MOVES])
-        shown += [m for m in found.moves[MOVES:] if m.is_target]
-        rose = sum(m.gain > 0 for m in found.moves)
-        fell = len(found.moves) - rose
+    if view.moves:
+        moves = list(view.moves[:MOVES])
+        moves += [m for m in view.moves[MOVES:] if m.is_target]
+        rose = sum(m.gain > 0 for m in view.moves)
+        fell = len(view.moves) - rose
         parts.append(Text(f"{rose} items rose, {fell} fell; the largest moves:"))
-        parts += [_move(move) for move in shown]
+        parts += [_move(move) for move in moves]
     else:
         parts.append(Text("No item changed its place."))
-    return Group(*parts, places_table(found.places, 5))
+    return Group(*parts, places_table(view.places, 5))
 
 
 def _move(move: Move) -> Text:
@@ -162,29 +108,29 @@ def _move(move: Move) -> Text:
     return words.append(f"{visible(move.title)}{mark}", "bold" if mark else "default")
 
 
-def _why(found: WhyView) -> RenderableType:
+def _why(view: WhyView) -> RenderableType:
     table = Table(box=None, pad_edge=False)
     table.add_column("left out")
     table.add_column("rank without", justify="right")
     table.add_column("carries", justify="right")
     table.add_column("")
-    for part in sorted(found.parts, key=lambda p: -abs(p.shift or 0.0)):
+    for part in sorted(view.parts, key=lambda p: -abs(p.shift or 0.0)):
         shift = "" if part.shift is None else f"{part.shift:+.3f}"
         kind = "bought" if part.kind == "history" else part.kind
         table.add_row(kind, str(part.rank_without), shift, said(part.text))
     parts: list[RenderableType] = [
-        said(f"{found.item.title}: rank {found.item.rank}", "bold"),
-        said(f"over {found.rival.title}: rank {found.rival.rank}"),
+        said(f"{view.item.title}: rank {view.item.rank}", "bold"),
+        said(f"over {view.rival.title}: rank {view.rival.rank}"),
         table,
         Text("carries: log p(item) - log p(rival), what goes when the part is left out", "dim"),
     ]
-    if found.words:
-        words = [Text(f"{visible(w.word)} {w.effect:+.2f}") for w in found.words]
+    if view.words:
+        words = [Text(f"{visible(w.word)} {w.effect:+.2f}") for w in view.words]
         parts += [
             Text("Word by word, in nats of the title (masked on the weights):"),
             Columns(words),
         ]
-    return Group(*parts, *([said(found.note, "dim")] if found.note else []))
+    return Group(*parts, *([said(view.note, "dim")] if view.note else []))
 
 
 def _prompt(view: PromptView) -> RenderableType:
@@ -254,26 +200,17 @@ def _saved(view: SavedView) -> RenderableType:
     return Group(*files, Text(f"Then: {visible(view.then)}", "dim"))
 
 
-def _steps(view: StepsView) -> RenderableType:
-    return Group(
-        *(
-            Group(Text(node_words(step.node, step.path), "bold"), said(step.text), _step(step))
-            for step in view.steps
-        )
-    )
-
-
 _RENDERED: dict[type, Callable[[Any], RenderableType]] = {
     CaseView: _case,
-    Comparison: _comparison,
+    ComparisonView: _comparison,
     HelpView: _help,
     HistoryView: _history,
     KeptView: _kept,
     PromptView: _prompt,
     RevealView: _reveal,
     SavedView: _saved,
-    StepView: _step,
-    StepsView: _steps,
+    StepView: render_step,
+    StepsView: render_steps,
     UsersView: _users,
     WhyView: _why,
 }

@@ -1,4 +1,4 @@
-"""Who may open the page: loopback by default, a token for anyone else, and nothing goes out.
+"""Who may open the page: this machine, or anyone with the token. The page loads nothing elsewhere.
 
 Limits: the token travels in clear text. On a network that is not trusted, put TLS in front.
 """
@@ -45,7 +45,7 @@ def listen(host: str, port: int, token: str | None) -> socket.socket:
 
 
 class Guard:
-    """ASGI middleware: lets in who has the token, or who is on this machine where there is none."""
+    """ASGI middleware: lets in whoever has the token; without a token, this machine alone."""
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
         self.app, self.token = app, token

@@ -12,7 +12,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from lrgd.debug.words import visible
+from lrgd.core.text import visible
 
 ATTRIBUTES = ("bold", "dim", "italic", "underline", "strike", "reverse")
 # gr.HTML reads its values as templates.
@@ -49,12 +49,12 @@ def inline(text: Text) -> str:
     # assemble: rich leaves out the style of a whole text that has no parts with one of their own.
     for segment in Text.assemble(text).render(_console):
         names = _classes(segment.style) if isinstance(segment.style, Style) else ""
-        body = plain(segment.text)
+        body = escaped(segment.text)
         parts.append(f'<span class="{names}">{body}</span>' if names else body)
     return "".join(parts)
 
 
-def plain(text: str) -> str:
+def escaped(text: str) -> str:
     """A text from outside, escaped, its control characters made visible; lines stay lines."""
     seen = "\n".join(visible(line) for line in text.split("\n"))
     return escape(seen).translate(_TEMPLATE_MARKS)

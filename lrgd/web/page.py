@@ -1,4 +1,4 @@
-"""The page in Gradio: chat on the left, the case on the right. Nothing in it asks another host."""
+"""The page in Gradio: chat on the left, the case on the right. No other host is asked."""
 
 import socket
 import sys
@@ -12,13 +12,13 @@ from fastapi import FastAPI
 
 from lrgd.debug.desk import Desk
 from lrgd.web.access import Guard
-from lrgd.web.tab import Shown, Tab
+from lrgd.web.tab import Panels, Tab
 
 STYLE = Path(__file__).parent / "templates" / "page.css"
 # System fonts: Gradio's themes name fonts of another host.
 THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
 LOOK_S = 2.0
-"""Seconds between two looks at what other faces did."""
+"""Seconds between two looks for what others did in the session."""
 
 BUTTONS = ("step", "round", "run", "reveal", "prompt", "keep", "history", "export", "help")
 
@@ -56,7 +56,7 @@ class _Face:
         self.tabs: dict[str, Tab] = {}
 
     def blocks(self) -> gr.Blocks:
-        """The components, and what calls what."""
+        """The components, and which event calls which method."""
         blocks = gr.Blocks(title="lrgd", analytics_enabled=False, fill_width=True)
         with blocks:
             with gr.Row(elem_id="face"):
@@ -89,7 +89,7 @@ class _Face:
         return blocks
 
     async def opened(self, request: gr.Request) -> tuple[str, str, str]:
-        """A page was opened, or it outlived the server that it was opened on."""
+        """A page was opened, or loaded again after the server was started anew."""
         tab = self.tabs[str(request.session_hash)] = self.new_tab()
         return _parts(await tab.open(request.query_params.get("user") or self.user))
 
@@ -114,5 +114,5 @@ class _Face:
         self.tabs.pop(str(request.session_hash), None)
 
 
-def _parts(shown: Shown) -> tuple[str, str, str]:
+def _parts(shown: Panels) -> tuple[str, str, str]:
     return shown.log, shown.live, shown.case

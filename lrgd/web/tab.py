@@ -14,19 +14,19 @@ from typing import Any
 
 from lrgd.core.errors import InputError, LrgdError
 from lrgd.debug import Event, ModelText, NodeDone, NodeStarted, parse
-from lrgd.debug.desk import Desk, QuitView, SavedView, Seat
-from lrgd.debug.shown import node_words
+from lrgd.debug.desk import Desk
+from lrgd.debug.seat import QuitView, SavedView, Seat
 from lrgd.debug.state import settings_of
-from lrgd.debug.views import StepsView, StepView
+from lrgd.debug.views import StepsView, StepView, node_words
 from lrgd.terminal.view import render
 from lrgd.web.case import case_html, similarity_by_round
-from lrgd.web.html import as_html, plain
+from lrgd.web.html import as_html, escaped
 
 NOBODY = '<p class="dim">No user chosen yet.</p>'
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Panels:
     """The page's three moving parts, as HTML."""
 
     log: str
@@ -45,32 +45,32 @@ class Tab:
         self._seat = Seat(desk)
         self._articles: list[str] = []
         self._under_way = 0
-        self._last = Shown("", "", NOBODY)
+        self._last = Panels("", "", NOBODY)
 
-    async def open(self, user: str | None) -> Shown:
-        """Sit down with a user's case, where it was left; without one, say how to choose."""
+    async def open(self, user: str | None) -> Panels:
+        """Take up a user's session where it was left; without a user, list them."""
         first = f"/user {user}" if user else "/users"
         return [shown async for shown in self.send(first)][-1]
 
-    async def send(self, line: str) -> AsyncGenerator[Shown, None]:
-        """Do what a line says, telling of it as it goes on."""
+    async def send(self, line: str) -> AsyncGenerator[Panels, None]:
+        """Do what a line says. Yields the page whenever it changes."""
         self._under_way += 1
         try:
             async with aclosing(self._do(line)) as under_way:
                 async for live in under_way:
                     yield replace(self._last, live=live)
         except LrgdError as error:
-            self._say(line, f'<p class="error" role="alert">{plain(str(error))}</p>')
+            self._say(line, f'<p class="error" role="alert">{escaped(str(error))}</p>')
         finally:
             self._under_way -= 1
         yield await self._shown()
 
-    async def news(self) -> Shown | None:
+    async def news(self) -> Panels | None:
         """What another face did on the same thread; None where there is nothing new."""
         return await self._shown() if await self._hear() else None
 
     async def _do(self, line: str) -> AsyncGenerator[str, None]:
-        """Do a line: yields what is under way, and at the end says what came of it."""
+        """Do a line. Yields what is under way; at the end the log has what came of it."""
         command = parse(line)
         if command.name in ("export", "case") and command.arguments:
             raise InputError(f"the page writes into the run's folder only: /{command.name} alone")
@@ -98,37 +98,37 @@ class Tab:
         """Show what was done before on this thread."""
         assert self._seat.session is not None  # dispatch has sat down
         self._articles.clear()
-        for entry in await self._seat.session.transcript():
+        for entry in await self._seat.session.history.entries():
             if entry.line:
                 self._say(entry.line, _view_html(entry.view))
 
     async def _hear(self) -> bool:
-        """Say what others did since this page last looked; whether there was anything."""
+        """Log what others did since this page last looked; whether there was anything."""
         # While a step of our own is under way, nobody else can do one.
         if self._seat.session is None or self._under_way:
             return False
-        found = await self._seat.session.news()
-        for entry in found:
+        news = await self._seat.session.history.news()
+        for entry in news:
             self._say(f"{entry.line} (done elsewhere)", _view_html(entry.view))
-        return bool(found)
+        return bool(news)
 
-    async def _shown(self) -> Shown:
+    async def _shown(self) -> Panels:
         """The page as it now is."""
         await self._hear()  # looking at the state counts as having seen it
         log = f'<div role="log" aria-label="What was said">{"".join(self._articles)}</div>'
         session = self._seat.session
         if session is None:
-            self._last = Shown(log, "", NOBODY)
+            self._last = Panels(log, "", NOBODY)
             return self._last
         state = await session.state()
         settings = settings_of(state)
         alike = similarity_by_round(state.get("judgements", []), settings.rounds)
         case = case_html(await session.case(), alike, settings.similarity_threshold)
-        self._last = Shown(log, "", case)
+        self._last = Panels(log, "", case)
         return self._last
 
     def _say(self, line: str, html: str) -> None:
-        said = f'<p class="said">{plain(line)}</p>' if line else ""
+        said = f'<p class="said">{escaped(line)}</p>' if line else ""
         self._articles.append(f"<article>{said}{html}</article>")
 
 
@@ -146,7 +146,7 @@ async def _telling(
             case NodeDone():
                 text = "done"
         step = event.step if isinstance(event, NodeDone) else None
-        yield f'<p class="doing">{plain(doing)}: {plain(text)}</p>', step
+        yield f'<p class="doing">{escaped(doing)}: {escaped(text)}</p>', step
 
 
 def _view_html(view: Any) -> str:
@@ -165,4 +165,4 @@ def _view_html(view: Any) -> str:
 def _download(file: Path) -> str:
     data = b64encode(file.read_bytes()).decode()
     link = f'<a download="{escape(file.name)}" href="data:text/plain;base64,{data}">download</a>'
-    return f"<li>{plain(str(file))} ({link})</li>"
+    return f"<li>{escaped(str(file))} ({link})</li>"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from lrgd.debug import Session, Tools, open_session
+from lrgd.debug import Equipment, Session, open_session
 from lrgd.graphs import LoopSettings
 from lrgd.memory import DemonstrationMemory
 from tests.scripted import ScriptedChat, WordRanker, hashed_words, task
@@ -25,11 +25,11 @@ class Room:
 
     async def session(self, **settings: Any) -> Session:
         loop = LoopSettings(**{"paths": 2, "rounds": 2, "dataset": "toys", **settings})
-        tools = Tools(self.chat, self.ranker, self.memory, rankers=lambda mode: self.ranker)
+        source = Equipment(self.chat, self.ranker, self.memory, rankers=lambda mode: self.ranker)
         return await open_session(
             task=self.task,
             checkpointer=self.checkpointer,
             lock=self.folder / "turn.lock",
-            tools=tools,
+            source=source,
             settings=loop,
         )

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,17 +13,9 @@ import pytest
 
 from lrgd.core.errors import EndpointUnavailable, InputError
 from lrgd.debug import ModelText, NodeDone
-from lrgd.debug.cases import RegressionCase
-from lrgd.debug.desk import (
-    Desk,
-    HelpView,
-    QuitView,
-    SavedView,
-    Seat,
-    UsersView,
-    file_name,
-    open_desk,
-)
+from lrgd.debug.desk import Desk, UsersView, open_desk
+from lrgd.debug.regression import RegressionCase
+from lrgd.debug.seat import HelpView, QuitView, SavedView, Seat, file_name
 from lrgd.evals.data.bundle import Bundle
 from lrgd.workbench import ModelChoice
 from tests.loopback import LoopbackModel
@@ -70,6 +63,59 @@ async def test_without_a_user_there_is_no_session(desk: Desk) -> None:
         await seat.dispatch("/user nobody")
     assert isinstance(await seat.dispatch("/help"), HelpView)
     assert isinstance(await seat.dispatch("/quit"), QuitView)
+
+
+async def test_the_model_is_asked_only_by_commands_that_need_it(
+    saved: Path, tmp_path: Path
+) -> None:
+    with LoopbackModel() as server:
+        choice = ModelChoice(server.url, "m", ranking="decision")
+        async with open_desk(saved, tmp_path / "run", choice) as desk:
+            seat = Seat(desk)
+            looking = (f"/user {desk.users().users[0].user_id}", "/show", "/reveal", "/history")
+            for line in (*looking, "/fork 1", f"/export {tmp_path}/out"):
+                await seat.dispatch(line)
+            await desk.remember()
+            assert server.requests == []
+            assert not (tmp_path / "run" / "memory").exists()
+            await seat.dispatch("wants kites")
+            asked = len(server.requests)
+            assert asked > 0
+            await seat.dispatch("/history")
+            assert len(server.requests) == asked
+
+
+async def test_a_start_that_was_stopped_can_be_made_again(saved: Path, tmp_path: Path) -> None:
+    """Ctrl-C while the model starts."""
+    with LoopbackModel() as server:
+        choice = ModelChoice(server.url, "m", ranking="decision")
+        async with open_desk(saved, tmp_path / "run", choice) as desk:
+            seat = Seat(desk)
+            await seat.dispatch(f"/user {desk.users().users[0].user_id}")
+            server.hold.clear()
+            starting = asyncio.create_task(seat.dispatch("wants kites"))
+            await asyncio.to_thread(wait_for_a_request, server)
+            starting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+            server.hold.set()
+            assert (await seat.dispatch("wants kites")).after.text == "wants kites"
+
+
+def wait_for_a_request(server: LoopbackModel) -> None:
+    while not server.requests:
+        time.sleep(0.01)
+
+
+async def test_the_ranking_mode_of_a_new_session_is_the_servers_to_say(
+    saved: Path, tmp_path: Path
+) -> None:
+    with LoopbackModel() as server:
+        choice = ModelChoice(server.url, "m")
+        async with open_desk(saved, tmp_path / "run", choice) as desk:
+            session = await desk.sit(desk.users().users[0].user_id)
+            mode = dict((await session.case()).settings)["mode"]
+            assert mode == (await session.source.open()).mode
 
 
 async def test_model_text_streams_in_pieces_that_make_the_demonstration(seat: Seat) -> None:

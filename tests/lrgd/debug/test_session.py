@@ -8,6 +8,12 @@ import pytest
 from lrgd.agents.evaluator import effect
 from lrgd.core.errors import EndpointUnavailable, InputError
 from lrgd.debug import ModelText, NodeDone, NodeStarted, dispatch
+from lrgd.debug.settings import (
+    candidate_orders,
+    prompt_order,
+    ranking_mode,
+    regularisation,
+)
 from lrgd.debug.state import CHECKPOINTED
 from lrgd.debug.views import StepsView
 from lrgd.graphs import LoopSettings, build_graph, open_checkpoints
@@ -33,7 +39,7 @@ async def test_a_new_session_shows_the_case_and_hides_the_target(room: Room) -> 
 
 async def test_steps_are_nodes_in_the_order_of_the_paths(room: Room) -> None:
     session = await room.session()
-    done = [await session.step() for _ in range(5)]
+    done = [await session.advance() for _ in range(5)]
     assert [(s.node, s.path) for (s,) in done] == [
         ("begin", None),
         ("generator", 0),
@@ -42,7 +48,7 @@ async def test_steps_are_nodes_in_the_order_of_the_paths(room: Room) -> None:
         ("generator", 1),
     ]
     assert done[1][0].text == MISS
-    assert (done[3][0].rank, done[3][0].effects) == (2, (effect(2),))
+    assert (done[3][0].score.rank, done[3][0].score.effects) == (2, (effect(2),))
     assert (await session.case()).next == "recommender of path 1"
 
 
@@ -58,7 +64,7 @@ async def test_a_run_ends_as_the_optimisation_graph_does(
         settings=settings,
     ).ainvoke({"task": task()}, {"max_concurrency": 1})
     session = await room.session()
-    steps = await session.run()
+    steps = await session.advance("run")
     state = await session.state()
     assert steps[-1].node == "choose"
     assert steps[-1].stopped_by == whole["stopped_by"] == "rounds"
@@ -66,40 +72,40 @@ async def test_a_run_ends_as_the_optimisation_graph_does(
         assert state[key] == whole[key]  # type: ignore[literal-required]
     assert (await session.case()).next == ""
     with pytest.raises(InputError, match="at its end"):
-        await session.step()
+        await session.advance()
 
 
 async def test_stepping_leaves_memory_alone(room: Room) -> None:
     session = await room.session()
-    await session.run()
+    await session.advance("run")
     assert await room.memory.recall("u1", dataset="toys") == []
 
 
 async def test_a_round_ends_with_the_guard_and_its_numbers(room: Room) -> None:
     session = await room.session()
-    steps = await session.round()
+    steps = await session.advance("round")
     assert [s.node for s in steps].count("generator") == 2
-    assert [j.path for j in steps[-1].judgements] == [0, 1]
-    (await session.round())
-    last = (await session.transcript())[-1].view
-    assert last.judgements[0].similarity == pytest.approx(0.0, abs=0.1)
-    assert last.similarity_threshold == 0.85
+    assert [j.path for j in steps[-1].guard.judgements] == [0, 1]
+    (await session.advance("round"))
+    last = (await session.history.entries())[-1].view
+    assert last.guard.judgements[0].similarity == pytest.approx(0.0, abs=0.1)
+    assert last.guard.threshold == 0.85
     paths = (await session.case()).paths
-    assert [p.similarities for p in paths] == list(last.similarities)
+    assert [p.similarities for p in paths] == list(last.guard.similarities)
     assert [len(p.effects) for p in paths] == [2, 2]
 
 
 async def test_the_diff_is_to_the_paths_last_demonstration(room: Room) -> None:
     session = await room.session()
-    await session.round()
-    (step,) = await session.step()
+    await session.advance("round")
+    (step,) = await session.advance()
     assert step.text == WORSE
-    assert [(c.kind, c.text) for c in step.diff] == [("removed", MISS), ("added", WORSE)]
+    assert [(c.kind, c.text) for c in step.writing.changes] == [("removed", MISS), ("added", WORSE)]
 
 
 async def test_events_come_as_nodes_start_write_and_end(room: Room) -> None:
     session = await room.session()
-    await session.step()
+    await session.advance()
     events = [event async for event in session.stream("step")]
     assert events[0] == NodeStarted("generator", 0)
     assert events[1] == ModelText("generator", 0, MISS)
@@ -107,11 +113,11 @@ async def test_events_come_as_nodes_start_write_and_end(room: Room) -> None:
 
 
 async def test_what_memory_recalls_is_shown_and_told_to_the_generator(room: Room) -> None:
-    known = Demonstration("u1", "once wanted blue things", 0, 1, effect=1.0, dataset="toys")
+    known = Demonstration("u1", "once wanted blue things", 0, 1, ranks=(1,), dataset="toys")
     await room.memory.remember(known)
     session = await room.session()
-    (begun,) = await session.step()
-    (written,) = await session.step()
+    (begun,) = await session.advance()
+    (written,) = await session.advance()
     assert begun.recalled == written.recalled == (known.text,)
     assert known.text in room.chat.asked[0]
 
@@ -137,8 +143,8 @@ async def test_what_is_kept_is_marked_as_written_by_a_person(room: Room) -> None
     (remembered,) = await room.memory.recall("u1", dataset="toys")
     assert (remembered.text, remembered.model, remembered.effect) == (HIT, "person", 1.0)
     assert remembered.id == kept.id
-    await session.step()
-    (written,) = await session.step()
+    await session.advance()
+    (written,) = await session.advance()
     assert written.recalled == (HIT,)
 
 
@@ -164,7 +170,7 @@ async def test_a_perturbation_injects_another_paths_text_and_leaves_the_path(roo
     session = await room.session()
     with pytest.raises(InputError, match="nothing yet"):
         await session.perturb(1)
-    await session.round()
+    await session.advance("round")
     paths = (await session.state())["paths"]
     found = await session.perturb(0)
     assert found.change == "path 1 perturbed from path 0"
@@ -181,26 +187,26 @@ async def test_settings_change_one_thing_and_stay(room: Room) -> None:
     session = await room.session()
     await session.write(MISS)
     asked = room.ranker.asked
-    await session.order("demonstration-first")
+    await session.change(prompt_order("demonstration-first"))
     assert asked[-1].startswith("Note on the shopper")
-    found = await session.regularise("Be brief.")
+    found = await session.change(regularisation("Be brief."))
     assert "Be brief." in asked[-1]
     assert asked[-1].startswith("Note on the shopper")
     assert found.before.text == found.after.text == MISS
     before = len(asked)
-    await session.shuffle(3)
+    await session.change(candidate_orders(3))
     assert len(asked) == before + 3
-    await session.shuffle(1)
+    await session.change(candidate_orders(1))
     assert len(asked) == before + 4
-    await session.mode("listwise")
+    await session.change(ranking_mode("listwise"))
     assert dict((await session.case()).settings)["mode"] == "listwise"
-    await session.step()
-    await session.step()
+    await session.advance()
+    await session.advance()
     assert "Be brief." in room.chat.asked[0]
     with pytest.raises(InputError, match="prompt_order"):
-        await session.order("backwards")
+        await session.change(prompt_order("backwards"))
     with pytest.raises(InputError, match="1 to 64"):
-        await session.shuffle(0)
+        await session.change(candidate_orders(0))
 
 
 async def test_why_leaves_out_sentences_and_bought_things(room: Room) -> None:
@@ -230,16 +236,16 @@ async def test_items_are_found_by_id_title_or_part_of_it(room: Room) -> None:
 
 async def test_prompts_are_the_ones_that_were_sent(room: Room) -> None:
     session = await room.session()
-    await session.round()
+    await session.advance("round")
     for path in (0, 1):
-        view = await session.prompt("generator", path)
+        view = await dispatch(session, f"/prompt generator {path}")
         assert view.messages[0][1] == room.chat.asked[path]
-        ranked = await session.prompt("recommender", path)
+        ranked = await dispatch(session, f"/prompt recommender {path}")
         assert ranked.messages[0][1].startswith(room.ranker.asked[path])
     assert view.shared_with == "generator of path 0, round 1"
     assert view.shared == view.total  # nothing told them apart yet
     await session.write(HIT)
-    hand = await session.prompt()
+    hand = await dispatch(session, "/prompt")
     assert HIT in hand.messages[0][1]
     assert [p.name for p in hand.parts] == [
         "instruction",
@@ -255,50 +261,50 @@ async def test_history_forks_and_compares(room: Room) -> None:
     session = await room.session()
     await session.write(WORSE)
     await session.write(HIT)
-    before = (await session.history()).checkpoints
+    before = (await session.history.view()).checkpoints
     assert [c.did for c in before] == ["begun", WORSE, HIT]
     assert [c.current for c in before] == [False, False, True]
     case = await session.fork(2)
     assert case.in_hand is not None
     assert case.in_hand.text == WORSE
     await session.write(MISS)
-    after = (await session.history()).checkpoints
+    after = (await session.history.view()).checkpoints
     assert [(c.n, c.parent) for c in after] == [(1, None), (2, 1), (3, 2), (4, 2), (5, 4)]
-    found = await session.compare(3, 5)
+    found = await dispatch(session, "/compare 3 5")
     assert (found.before.text, found.after.text) == (HIT, MISS)
-    assert [e.line for e in await session.transcript()] == ["", WORSE, "/fork 2", MISS]
+    assert [e.line for e in await session.history.entries()] == ["", WORSE, "/fork 2", MISS]
     with pytest.raises(InputError, match="no checkpoint 9: /history lists 1 to 5"):
         await session.fork(9)
     with pytest.raises(InputError, match="nothing had been ranked at checkpoint 1"):
-        await session.compare(1, 2)
+        await dispatch(session, "/compare 1 2")
 
 
 async def test_a_fork_runs_on_from_there(room: Room) -> None:
     session = await room.session()
-    await session.round()
+    await session.advance("round")
     await session.fork(2)
-    (step,) = await session.step()
+    (step,) = await session.advance()
     assert (step.node, step.path, step.text) == ("generator", 0, WORSE)
 
 
 async def test_an_endpoint_that_goes_in_mid_step_leaves_the_session_standing(room: Room) -> None:
     gone = EndpointUnavailable("no answer from m at nowhere")
-    room.chat.replies[:0] = [gone] * 3  # as often as a node tries
+    room.chat.replies[:0] = [gone]
     session = await room.session()
-    await session.step()
+    await session.advance()
     with pytest.raises(EndpointUnavailable, match="no answer"):
-        await session.step()
+        await session.advance()
     assert (await session.case()).next == "generator of path 0"
-    (step,) = await session.step()
+    (step,) = await session.advance()
     assert (step.node, step.text) == ("generator", MISS)
 
 
 async def test_an_unusable_draft_is_not_ranked(room: Room) -> None:
     room.chat.replies[0] = "wants the Blue Boat"
     session = await room.session()
-    steps = await session.round()
+    steps = await session.advance("round")
     assert [s.node for s in steps[1:3]] == ["generator", "evaluator"]
-    assert steps[1].verdict == "names_target"
+    assert steps[1].writing.verdict == "names_target"
 
 
 async def test_dispatch_speaks_the_command_language(room: Room) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from lrgd.core.errors import InputError, SessionConflict
 from lrgd.debug import Session
+from lrgd.debug.settings import prompt_order
 from lrgd.debug.state import CHECKPOINTED
 from lrgd.graphs import open_checkpoints
 from tests.lrgd.debug.session_desk import HIT, MISS, WORSE, Room
@@ -35,16 +36,16 @@ async def test_what_is_left_in_one_face_is_taken_up_in_the_other(tmp_path: Path)
     path = tmp_path / "checkpoints.sqlite"
     async with open_checkpoints(path, CHECKPOINTED) as checkpointer:
         first = await Room(tmp_path, checkpointer, [MISS]).session()
-        await first.step()
-        await first.step()
+        await first.advance()
+        await first.advance()
         await first.write(HIT)
-        await first.order("demonstration-first")
+        await first.change(prompt_order("demonstration-first"))
         left = await first.case()
     async with open_checkpoints(path, CHECKPOINTED) as checkpointer:
         # Opened with other settings: the thread keeps its own.
         second = await Room(tmp_path, checkpointer, []).session(paths=3, rounds=9)
         assert await second.case() == left
-        assert (await second.step())[0].text == MISS
+        assert (await second.advance())[0].text == MISS
 
 
 async def test_a_step_on_an_outdated_view_is_refused_once_and_nothing_is_lost(
@@ -64,9 +65,9 @@ async def test_a_step_on_an_outdated_view_is_refused_once_and_nothing_is_lost(
         assert (await second.case()).in_hand.text == WORSE  # type: ignore[union-attr]
         found = await second.write(HIT)
         assert found.before.text == WORSE
-        assert [e.line for e in await first.news()] == [HIT]
-        assert [e.line for e in await first.news()] == []
-        assert [e.line for e in await first.transcript()] == ["", WORSE, HIT]
+        assert [e.line for e in await first.history.news()] == [HIT]
+        assert [e.line for e in await first.history.news()] == []
+        assert [e.line for e in await first.history.entries()] == ["", WORSE, HIT]
 
 
 async def test_while_one_face_works_the_other_is_told_and_may_look(tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ async def test_while_one_face_works_the_other_is_told_and_may_look(tmp_path: Pat
         assert (await second.case()).in_hand is None
         room.ranker.go.set()
         await working
-        assert [e.line for e in await second.news()] == [WORSE]
+        assert [e.line for e in await second.history.news()] == [WORSE]
         await second.write(HIT)
 
 

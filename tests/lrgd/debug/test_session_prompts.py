@@ -4,8 +4,8 @@ from lrgd.agents.endpoint.client import EndpointSettings, connect
 from lrgd.agents.ranking.frame import ChatFrame
 from lrgd.agents.ranking.likelihood import LikelihoodRanker, Likelihoods
 from lrgd.agents.ranking.rerank import RerankRanker
+from lrgd.debug.equipment import Equipment
 from lrgd.debug.prompts import prompt_view, ranking_messages
-from lrgd.debug.ranking import Tools
 from lrgd.debug.state import SessionState
 from lrgd.graphs.settings import LoopSettings
 from lrgd.memory import DemonstrationMemory
@@ -14,6 +14,7 @@ from tests.scripted import CONTEXT, ScriptedChat, task
 
 SERVER = Sensible(uncased=False, echo_tokens=0, reranks=True)
 FRAME = ChatFrame("<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n", "<|im_end|>")
+SILENT = ScriptedChat(replies=[])
 TITLES = [c.title for c in task().candidates]
 
 
@@ -49,7 +50,9 @@ async def test_the_parts_are_named_behind_a_templates_header(memory: Demonstrati
     async with connect(EndpointSettings("http://127.0.0.1:9/v1", "m")) as endpoint:
         rankers = [LikelihoodRanker(Likelihoods(endpoint, FRAME)), RerankRanker(endpoint)]
         views = [
-            prompt_view(Tools(ScriptedChat(replies=[]), r, memory), state(), "recommender", None)
+            prompt_view(
+                Equipment(ScriptedChat(replies=[]), r, memory), state(), "recommender", None
+            )
             for r in rankers
         ]
     likelihood, rerank = ([part.name for part in view.parts] for view in views)

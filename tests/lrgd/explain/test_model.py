@@ -1,6 +1,7 @@
 """The local prompt and its likelihoods against those of the ranking mode `likelihood`."""
 
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from transformers import AutoTokenizer
 
 from lrgd.agents.endpoint.client import EndpointSettings, connect
-from lrgd.agents.prompts import ranking_context
+from lrgd.agents.prompts import PromptSettings
 from lrgd.agents.ranking.frame import Tokenizer
 from lrgd.agents.ranking.frame import chat_frame as frame_of_server
 from lrgd.agents.ranking.likelihood import LikelihoodRanker, Likelihoods
@@ -25,6 +26,8 @@ NOTE = "likes boats"
 def serving(folder: Path) -> Any:
     """A server's tokenizer, and log-probabilities by one plain forward pass a prompt."""
     tokenizer, local = AutoTokenizer.from_pretrained(folder), None
+    # Two requests come at once, and transformers cannot load two models at once.
+    loading = Lock()
 
     def respond(path: str, body: dict[str, Any]) -> Answer:
         nonlocal local
@@ -39,7 +42,8 @@ def serving(folder: Path) -> Any:
             special = body["add_special_tokens"]
             found = tokenizer.encode(body["prompt"], add_special_tokens=special)
             return 200, {"tokens": found}, {}
-        local = local or load_local(str(folder))
+        with loading:
+            local = local or load_local(str(folder))
         choices = [
             {"index": n, "logprobs": {"token_logprobs": logprobs(local.model, prompt)}}
             for n, prompt in enumerate(body["prompt"])
@@ -79,7 +83,9 @@ async def test_prompt_and_ranking_are_the_ranking_modes(folder: Path) -> None:
                 assert "qwen3" not in SUPPORTED  # else its ranking belongs here, too
                 return
             ranker = LikelihoodRanker(Likelihoods(endpoint, frame))
-            wanted, _ = await ranker.rank(ranking_context(asked, NOTE), asked.candidates)
+            wanted = await ranker.rank(
+                PromptSettings().ranking_context(asked, NOTE), asked.candidates
+            )
     local = load_local(str(folder))
     prompt = ranking_prompt(local, asked, NOTE)
     here, anybody = (

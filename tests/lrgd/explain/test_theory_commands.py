@@ -10,19 +10,18 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from lrgd.agents.endpoint.client import Usage
-from lrgd.agents.values import Item, Ranking, RankingAudit, RankingTask
+from lrgd.agents.prompts import PromptSettings
+from lrgd.agents.values import Item, Ranking, RankingAudit, RankingTask, Usage
 from lrgd.cli.main import main
 from lrgd.core.errors import InputError
-from lrgd.debug.views import Ranked
-from lrgd.debug.weights import LocalWeights
+from lrgd.debug.equipment import LocalWeights
+from lrgd.debug.state import Ranked
 from lrgd.evals.data.bundle import Bundle
 from lrgd.evals.data.protocol import freeze
 from lrgd.evals.data.sample import sample_world
 from lrgd.evals.runs.folder import RunFolder, RunHeader, UserRecord
-from lrgd.explain.equivalence import Equivalence
-from lrgd.explain.equivalence_case import case_of, note_of, unlike
-from lrgd.explain.equivalence_steps import STEPS, Lab, in_double, measure
+from lrgd.explain.equivalence import Equivalence, Lab, case_of, note_of, unlike
+from lrgd.explain.equivalence_steps import STEPS, in_double, measure
 from lrgd.explain.explanation import explain, word_effects
 from lrgd.explain.model import LocalModel, RankingPrompt, load_local, ranked, ranking_prompt
 from lrgd.graphs import LoopSettings
@@ -193,7 +192,7 @@ def test_explain_takes_the_demonstration_that_a_run_chose(
         settings=settings,
     )
     run.begin(header, resume=False)
-    chosen = Demonstration(user, NOTE, path=0, round=1, effect=0.5)
+    chosen = Demonstration(user, NOTE, path=0, round=1, ranks=(3,))
     run.records.append(UserRecord(user, (), (), chosen, "rounds", Usage()))
     options = ["--bundle", saved, "--run", tmp_path / "run", "--model", chat_model, "--json"]
     code, out, err = lrgd("explain", "--user", user, *options)
@@ -205,8 +204,7 @@ def test_explain_takes_the_demonstration_that_a_run_chose(
         load_local(str(chat_model)),
         task,
         NOTE,
-        regularisation="Be brief.",
-        order="demonstration_first",
+        PromptSettings("Be brief.", "demonstration_first"),
     )
     assert tuple(found["ranking"]["order"]) == ranking_of(chat_model, prompt, task).order
     unknown = tuple(bundle.users)[1]
@@ -246,7 +244,7 @@ def test_the_direct_path_is_read_where_two_titles_first_differ(chat_model: Path)
     assert near.token_difference == pytest.approx(float(logits[item] - logits[rival]), abs=1e-5)
     with pytest.raises(InputError, match="same title"):
         word_effects(state, prompt, "2", "3")
-    assert explain(local, task, NOTE, prompt, "2").rival.title != "boats"
+    assert explain(local, task, NOTE, prompt, items[2]).rival.title != "boats"
 
 
 def test_word_effects_are_those_of_the_whole_titles(chat_model: Path) -> None:
@@ -314,11 +312,16 @@ def test_bad_input_is_one_line(
     out = ["equivalence", "--out", tmp_path / "eq", "--bundle", saved]
     refused(lrgd(*out, "--user", "u"), "no user 'u'")
     refused(lrgd(*out, "--user", user, "--model", chat_model, "--tokens", 5000), "has room for")
-    assert not list((tmp_path / "eq").iterdir())
+    refused(lrgd(*out, "--user", user, "--model", tmp_path / "no"), "no model", "a folder")
+    assert not (tmp_path / "eq").exists()
     (tmp_path / "file").touch()
     refused(lrgd("equivalence", "--out", tmp_path / "file" / "eq"), "cannot write to")
     refused(lrgd(*asked, *note, "--html", tmp_path / "file" / "x.html"), "cannot write to")
     refused(lrgd(*asked, *note, "--html", tmp_path), "is a folder")
+    refused(
+        lrgd(*asked, *note, "--html", tmp_path / "w" / "x.html", "--item", "x"), "candidate 'x'"
+    )
+    assert not (tmp_path / "w").exists()
 
 
 def test_a_folder_without_safetensors_is_refused(

@@ -20,7 +20,20 @@ from lrgd.terminal.input import ChatCompleter
 from tests.loopback import LoopbackModel
 from tests.scripted import task
 
-LRGD = ["-c", "from lrgd.cli import main; main()"]
+LRGD = ["-c", "from lrgd.cli.main import main; main()"]
+# `lrgd`, with the command of every process that it starts written to a file; the first is a test
+# of that.
+WATCHED = """
+import subprocess, sys
+log = open(sys.argv.pop(1), "a", buffering=1)
+def heard(event, args):
+    if event == "subprocess.Popen":
+        print(*args[1], file=log)
+sys.addaudithook(heard)
+subprocess.run([sys.executable, "-c", "1"])
+from lrgd.cli.main import main
+main()
+"""
 NASTY = "Kite \x1b[2J\x1b]0;owned\x07 [bold]<b>**x**</b> \u202e{{7*7}} \x9b31m"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\][^\x07]*\x07")
 
@@ -168,7 +181,7 @@ def test_titles_and_ids_show_as_text(saved: Path, tmp_path: Path, server: Loopba
 def test_ctrl_c_stops_a_step_and_keeps_the_session(saved: Path, tmp_path: Path) -> None:
     with LoopbackModel() as server:
         seat = Terminal(saved, tmp_path / "run", server, "--user", "eve")
-        seat.wait("Next: begin.")
+        seat.line("/step", "memory knows")
         server.hold.clear()
         seat.line("/run", "generator of path 0")
         seat.type("\x03")
@@ -192,6 +205,36 @@ def test_lines_may_come_from_a_pipe(saved: Path, tmp_path: Path, server: Loopbac
     assert "no user chosen yet" in found.stdout
     assert "Changed: your demonstration" in found.stdout
     assert json.loads((tmp_path / "case.json").read_text())["demonstration"] == "wants kites"
+
+
+def test_no_model_is_started_before_it_is_asked(saved: Path, tmp_path: Path) -> None:
+    """With the embedded model, of which starting takes many seconds."""
+    started, looking = tmp_path / "started.txt", ("/help", "/users", "/user eve", "/show", "/quit")
+    found = subprocess.run(
+        [sys.executable, "-c", WATCHED, started, "chat", saved, "--run", tmp_path / "run"],
+        input="".join(f"{line}\n" for line in looking),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert found.returncode == 0, found.stderr
+    assert "Next: begin." in found.stdout
+    assert "mode: rerank" in found.stdout
+    python = [line for line in started.read_text().splitlines() if sys.executable in line]
+    assert python == [f"{sys.executable} -c 1"]
+
+
+def test_a_user_that_is_not_there_is_one_line_before_anything_starts(
+    saved: Path, tmp_path: Path
+) -> None:
+    command = ["chat", str(saved), "--run", str(tmp_path / "run"), "--user", "nope"]
+    found = subprocess.run(
+        [sys.executable, *LRGD, *command], capture_output=True, text=True, timeout=60
+    )
+    assert (found.returncode, found.stdout) == (2, "")
+    assert "no user 'nope'" in found.stderr
+    assert found.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_endpoint_that_goes_is_one_line_and_the_step_can_be_tried_again(

@@ -8,7 +8,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from lrgd.web.html import as_html, plain
+from lrgd.web.html import as_html, escaped
 
 
 def test_a_text_keeps_its_styles_and_nothing_else() -> None:
@@ -70,4 +70,4 @@ def test_a_kind_that_is_not_known_is_an_error() -> None:
     ],
 )
 def test_a_text_from_outside_shows_as_text(text: str, shown: str) -> None:
-    assert plain(text) == shown
+    assert escaped(text) == shown

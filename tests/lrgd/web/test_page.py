@@ -31,7 +31,7 @@ def heard(event, args):
     if event == "socket.connect" and isinstance(args[1], tuple):
         print(args[1][0], file=log)
 sys.addaudithook(heard)
-from lrgd.cli import main
+from lrgd.cli.main import main
 main()
 """
 LOCAL = {"127.0.0.1", "::1", "localhost"}

@@ -14,7 +14,7 @@ from lrgd.debug.views import CaseView
 from lrgd.evals.data.bundle import Bundle
 from lrgd.web.case import NODES, case_html, similarity_by_round
 from lrgd.web.page import page
-from lrgd.web.tab import Shown, Tab
+from lrgd.web.tab import Panels, Tab
 from lrgd.workbench import ModelChoice
 from tests.loopback import Answer, LoopbackModel, sensible
 
@@ -55,7 +55,7 @@ def user(users: Iterator[str]) -> str:
     return next(users)
 
 
-async def sent(tab: Tab, line: str) -> list[Shown]:
+async def sent(tab: Tab, line: str) -> list[Panels]:
     return [shown async for shown in tab.send(line)]
 
 

@@ -1,14 +1,15 @@
-"""Regression cases: one ranking that was as it should be, to be asked of any model again."""
+"""Regression cases: a ranking that was good once, kept in a file, to be made again by any model."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lrgd.agents.endpoint.client import Usage
-from lrgd.agents.prompts import PromptOrder, ranking_context
-from lrgd.agents.recommender import Ranker, ShuffledRanker
+from lrgd.agents.prompts import PromptOrder, PromptSettings
+from lrgd.agents.recommender import CustomRanker, ShuffledRanker, ranking_of
 from lrgd.agents.values import Ranking, RankingTask
 from lrgd.core.errors import InputError
+from lrgd.core.validation import input_checked
 from lrgd.debug.state import SessionState, settings_of
 
 FORMAT: Literal[1] = 1
@@ -59,15 +60,31 @@ def case_of(state: SessionState) -> RegressionCase:
     )
 
 
-async def replay(case: RegressionCase, ranker: Ranker) -> tuple[Ranking, Usage]:
+def read_case(file: Path) -> RegressionCase:
+    """A case from its file.
+
+    Raises:
+        InputError: it is not there, or is no case; names the field.
+    """
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {file}: {error}") from error
+    with input_checked(file, "file"):
+        case = RegressionCase.model_validate_json(text)
+    if case.task.target_id is None:
+        raise InputError(f"{file}: task.target_id: a case needs a known next item")
+    if case.rank_at_most >= len(case.task.candidates):
+        most = f"rank_at_most: {case.rank_at_most} of {len(case.task.candidates)}"
+        raise InputError(f"{file}: {most} can never fail")
+    return case
+
+
+async def replay(case: RegressionCase, ranker: CustomRanker) -> Ranking:
     """Rank the case's candidates as it says."""
-    context = ranking_context(
-        case.task,
-        case.demonstration,
-        regularisation=case.regularisation,
-        order=case.prompt_order,
-    )
+    prompts = PromptSettings(case.regularisation, case.prompt_order)
+    context = prompts.ranking_context(case.task, case.demonstration)
     if case.shuffles > 1:
         inner = ranker.ranker if isinstance(ranker, ShuffledRanker) else ranker
         ranker = ShuffledRanker(inner, case.shuffles)
-    return await ranker.rank(context, case.task.candidates)
+    return await ranking_of(ranker, context, case.task.candidates)

@@ -1,35 +1,81 @@
-"""A session on paper: a Markdown transcript, and a script that does it again."""
+"""What was done in a session: kept in its checkpoints, written as Markdown, or as a script.
+
+A checkpoint holds one entry: the command that made it, and the view that it showed.
+"""
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pprint import pformat
+from typing import Any
 
 from langgraph.types import StateSnapshot
+from pydantic import TypeAdapter
 
-from lrgd.core.errors import InputError
-from lrgd.debug.entries import Entry
-from lrgd.debug.shown import node_words
-from lrgd.debug.state import SessionState, settings_of
-from lrgd.debug.thread import entry_of
-from lrgd.debug.views import Comparison, KeptView, Place, Ranked, RevealView, StepView, WhyView
-from lrgd.debug.words import visible
+from lrgd.core.text import visible
+from lrgd.debug.state import Ranked, SessionState, settings_of
+from lrgd.debug.views import (
+    ComparisonView,
+    KeptView,
+    Place,
+    RevealView,
+    StepView,
+    WhyView,
+    node_words,
+)
 from lrgd.graphs.settings import LoopSettings
 from lrgd.memory import Demonstration
 
 TOP = 5
-"""Items of a ranking that the transcript shows."""
+"""Items of a ranking that the Markdown shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that was done, and what it showed."""
+
+    line: str
+    """The command that does it again; empty for the beginning, which no command makes."""
+    kind: str
+    """Name of the view's class; empty where there is none."""
+    view: Any = None
+
+
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {
+    kind.__name__: TypeAdapter(kind)
+    for kind in (ComparisonView, KeptView, RevealView, StepView, WhyView)
+}
+"""What an entry may hold, and how it is read and written."""
+
+
+def entry_to_json(line: str, view: Any = None) -> dict[str, str]:
+    """An entry as a checkpoint keeps it."""
+    kind = type(view).__name__ if view is not None else ""
+    return {
+        "line": line,
+        "kind": kind,
+        "view": _ADAPTERS[kind].dump_json(view).decode() if kind else "",
+    }
+
+
+def entry_of(snapshot: StateSnapshot) -> Entry:
+    """The entry of a checkpoint: what was done to get there."""
+    kept = snapshot.values["entry"]
+    kind = kept["kind"]
+    view = _ADAPTERS[kind].validate_json(kept["view"]) if kind else None
+    return Entry(kept["line"], kind, view)
 
 
 def markdown(state: SessionState, entries: Sequence[Entry]) -> str:
     """The case, then every command with what it showed."""
     task = state["task"]
-    shown = task.target.title if task.target and state.get("revealed") else "hidden"
+    target = task.target.title if task.target and state.get("revealed") else "hidden"
     lines = [
         f"# Debugging session: user {_md(task.user_id)}",
         "",
         f"Data set {_md(settings_of(state).dataset) or '-'}, {len(task.candidates)} candidates, "
-        f"true next item: {_md(shown)}.",
+        f"true next item: {_md(target)}.",
         "",
         "Bought, oldest first:",
         "",
@@ -38,7 +84,7 @@ def markdown(state: SessionState, entries: Sequence[Entry]) -> str:
     for entry in entries:
         if entry.line:
             lines += ["", f"## `{visible(entry.line).replace('`', chr(39))}`", ""]
-            lines += _shown(entry)
+            lines += _view(entry)
     return "\n".join(lines) + "\n"
 
 
@@ -48,12 +94,7 @@ def script(snapshots: Sequence[StateSnapshot], opening: str) -> str:
     Args:
         snapshots: the branch, oldest first.
         opening: a Python expression that opens the desk, over KEY, SETTINGS and `folder`.
-
-    Raises:
-        InputError: nobody said how this session's desk is opened.
     """
-    if not opening:
-        raise InputError("this session was opened without a bundle: there is nothing to reopen")
     first, last = snapshots[0].values, snapshots[-1].values
     user = last["task"].user_id
     settings = LoopSettings.model_validate(first["settings"]).model_dump(exclude_defaults=True)
@@ -69,8 +110,8 @@ def script(snapshots: Sequence[StateSnapshot], opening: str) -> str:
 
 
 def _remembered(snapshots: Sequence[StateSnapshot]) -> list[Demonstration]:
-    found = (s.values["remembered"] for s in snapshots if "remembered" in s.values)
-    return list(next(found, []))
+    known = (s.values["remembered"] for s in snapshots if "remembered" in s.values)
+    return list(next(known, []))
 
 
 def _steps(snapshots: Sequence[StateSnapshot]) -> list[tuple[str, int, float | None]]:
@@ -78,33 +119,33 @@ def _steps(snapshots: Sequence[StateSnapshot]) -> list[tuple[str, int, float | N
     done = [(entry_of(s).line, s.values.get("in_hand")) for s in snapshots]
     # A branch holds only what led to its end: forks need not be done again.
     done = [(line, hand) for line, hand in done if line and not line.startswith("/fork ")]
-    found = []
+    steps = []
     for line, group in groupby(done, key=lambda pair: pair[0]):
         hands = [hand for _, hand in group]
-        found.append((line, len(hands), hands[-1].effect if hands[-1] else None))
-    return found
+        steps.append((line, len(hands), hands[-1].effect if hands[-1] else None))
+    return steps
 
 
-def _shown(entry: Entry) -> list[str]:
+def _view(entry: Entry) -> list[str]:
     match entry.view:
         case StepView() as step:
             return _step(step)
-        case Comparison() as found:
+        case ComparisonView() as seen:
             return [
-                f"Changed: {_md(found.change)}.",
+                f"Changed: {_md(seen.change)}.",
                 "",
-                f"* before: {_ranked(found.before)}",
-                f"* after: {_ranked(found.after)}",
-                *(f"* {_md(m.title)}: {m.before} -> {m.after}" for m in found.moves[:TOP]),
+                f"* before: {_ranked(seen.before)}",
+                f"* after: {_ranked(seen.after)}",
+                *(f"* {_md(m.title)}: {m.before} -> {m.after}" for m in seen.moves[:TOP]),
                 "",
-                *_places(found.places),
+                *_places(seen.places),
             ]
-        case RevealView() as found:
-            return [f"The true next item: {_md(found.item.title)} (rank {found.rank or '-'})."]
-        case KeptView() as found:
-            return [f"Kept, written by {found.author}: {_md(found.text)}"]
-        case WhyView() as found:
-            return _why(found)
+        case RevealView() as seen:
+            return [f"The true next item: {_md(seen.item.title)} (rank {seen.rank or '-'})."]
+        case KeptView() as seen:
+            return [f"Kept, written by {seen.author}: {_md(seen.text)}"]
+        case WhyView() as seen:
+            return _why(seen)
     return []
 
 
@@ -112,11 +153,11 @@ def _step(step: StepView) -> list[str]:
     words = [f"**{node_words(step.node, step.path)}**, round {step.round}."]
     if step.text:
         words.append(f"> {_md(step.text)}")
-    if step.effect is not None:
-        rank = f", rank {step.rank} of {step.candidates}" if step.rank else ""
-        words.append(f"Effect\\_D {step.effect:.4f}{rank}.")
+    if score := step.score:
+        rank = f", rank {score.rank} of {score.candidates}" if score.rank else ""
+        words.append(f"Effect\\_D {score.effect:.4f}{rank}.")
     words += [f"Recalled: {_md(text)}" for text in step.recalled]
-    for j in step.judgements:
+    for j in step.guard.judgements if step.guard else ():
         similarity = "-" if j.similarity is None else f"{j.similarity:.2f}"
         gain = "-" if j.gain is None else f"{j.gain:+.2f}"
         verdict = f"collapsed, injected: path {j.source}" if j.collapsed else "goes on"
@@ -124,16 +165,16 @@ def _step(step: StepView) -> list[str]:
     return "\n\n".join(words).split("\n")
 
 
-def _why(found: WhyView) -> list[str]:
+def _why(why: WhyView) -> list[str]:
     rows = [
         f"| {part.kind} | {_md(part.text)} | {part.rank_without} | "
         f"{'' if part.shift is None else f'{part.shift:+.3f}'} |"
-        for part in found.parts
+        for part in why.parts
     ]
-    head = f"{_md(found.item.title)} (rank {found.item.rank}) over {_md(found.rival.title)}"
+    head = f"{_md(why.item.title)} (rank {why.item.rank}) over {_md(why.rival.title)}"
     table = ["| left out | | rank without | shift |", "|---|---|---|---|", *rows]
-    words = [f"* {_md(w.word)}: {w.effect:+.3f} (direct {w.direct:+.3f})" for w in found.words]
-    return [f"{head} (rank {found.rival.rank}).", "", *table, "", *words]
+    words = [f"* {_md(w.word)}: {w.effect:+.3f} (direct {w.direct:+.3f})" for w in why.words]
+    return [f"{head} (rank {why.rival.rank}).", "", *table, "", *words]
 
 
 def _ranked(ranked: Ranked) -> str:
@@ -184,7 +225,7 @@ STEPS = {steps}
 async def main(folder: Path) -> int:
     differing = 0
     async with {opening} as desk:
-        await desk.bench.memory.remember(*REMEMBERED)
+        await desk.remember(*REMEMBERED)
         session = await desk.sit({user})
         for line, times, wanted in STEPS:
             for _ in range(times):

@@ -15,46 +15,47 @@ HEADS_SHOWN = 3
 MEANING = "A word effect is that of the title's likelihood, whatever the run's ranking mode."
 
 
-def explanation_view(found: Explanation, top: int) -> RenderableType:
+def explanation_view(explanation: Explanation, top: int) -> RenderableType:
     """Ranking, shaded demonstration, numbers by word, and the heads of the direct path."""
     return Group(
-        Text(f"\nTest task of {found.task.user_id}", style="bold"),
-        Text(ranked_by(found)),
+        Text(f"\nTest task of {explanation.task.user_id}", style="bold"),
+        Text(ranked_by(explanation)),
         Text("\n   rank  prob.  item (=> the true next item)", style="bold"),
-        ranking_view(found.ranking, found.task, top),
+        ranking_view(explanation.ranking, explanation.task, top),
         Text("\nThe demonstration", style="bold"),
-        _shaded(found),
-        Text(f"  {caption(found)}\n"),
-        *(Text(line) for line in summary(found)),
+        _shaded(explanation),
+        Text(f"  {caption(explanation)}\n"),
+        *(Text(line) for line in summary(explanation)),
         Text(""),
-        _table(found),
-        Text(direct_path(found)),
+        _table(explanation),
+        Text(direct_path(explanation)),
     )
 
 
-def ranked_by(found: Explanation) -> str:
+def ranked_by(explanation: Explanation) -> str:
     """How this ranking came about."""
     return (
-        f"Ranked by {found.model}: the likelihood of each title as the whole answer, minus "
+        f"Ranked by {explanation.model}: the likelihood of each title as the whole answer, minus "
         f"{ALPHA} times that of the same prompt with nothing about the shopper."
     )
 
 
-def summary(found: Explanation) -> list[str]:
+def summary(explanation: Explanation) -> list[str]:
     """What was explained, and what the whole demonstration did."""
-    rank = found.ranking.rank_of(found.item.id)
+    rank, without = explanation.ranking.rank_of(explanation.item.id), explanation.rank_without
+    difference = explanation.word_effects.difference
     return [
-        f"item:  {found.item.title} (rank {rank}; {found.rank_without} without demonstration)",
-        f"rival: {found.rival.title}",
-        f"log-likelihood of the item's title minus the rival's {found.found.difference:+.3f} nats; "
-        f"of it the demonstration {found.effect:+.3f}",
+        f"item:  {explanation.item.title} (rank {rank}; {without} without demonstration)",
+        f"rival: {explanation.rival.title}",
+        f"log-likelihood of the item's title minus the rival's {difference:+.3f} nats; "
+        f"of it the demonstration {explanation.effect:+.3f}",
         MEANING,
     ]
 
 
-def direct_path(found: Explanation) -> str:
+def direct_path(explanation: Explanation) -> str:
     """How much goes straight from the demonstration to the answer, and where."""
-    of_words = found.found
+    of_words, (item, rival) = explanation.word_effects, explanation.tokens
     heads = ", ".join(
         f"layer {h.layer} head {h.head} {h.centred:+.1e} (attention {h.attention:.1e})"
         for h in of_words.heads[:HEADS_SHOWN]
@@ -62,7 +63,7 @@ def direct_path(found: Explanation) -> str:
     where = f"after the {of_words.shared_tokens} tokens that both titles begin with, "
     return (
         f"The direct path is that of one next token, {where if of_words.shared_tokens else ''}"
-        f"{found.tokens[0]!r} for the item and {found.tokens[1]!r} for its rival: of their logit "
+        f"{item!r} for the item and {rival!r} for its rival: of their logit "
         f"difference {of_words.token_difference:+.3f}, {of_words.direct:+.1e} went straight from "
         f"the demonstration to the answer, most of it by {heads}. What went by way of tokens "
         f"between, which read the demonstration first, is in the effect and not in the path. "
@@ -71,51 +72,51 @@ def direct_path(found: Explanation) -> str:
     )
 
 
-def caption(found: Explanation) -> str:
+def caption(explanation: Explanation) -> str:
     """What the shades mean."""
     return (
         "Blue: for the item, red: for its rival; the deepest shade is "
-        f"{_largest(found.found):.3f} nats."
+        f"{_largest(explanation.word_effects):.3f} nats."
     )
 
 
-def _largest(found: WordEffects) -> float:
-    return max(abs(w.effect) for w in found.words)
+def _largest(explanation: WordEffects) -> float:
+    return max(abs(w.effect) for w in explanation.words)
 
 
-def shades(found: Explanation) -> list[tuple[WordEffect, tuple[int, int, int], float]]:
+def shades(explanation: Explanation) -> list[tuple[WordEffect, tuple[int, int, int], float]]:
     """Each word with its colour and how strong that is, 0 to 1."""
-    words, largest = found.found.words, _largest(found.found) or 1.0
+    words, largest = explanation.word_effects.words, _largest(explanation.word_effects) or 1.0
     return [(w, FOR if w.effect > 0 else AGAINST, abs(w.effect) / largest) for w in words]
 
 
-def page(found: Explanation, top: int) -> str:
-    """The explanation as one HTML file that needs nothing else."""
-    items = {item.id: item for item in found.task.candidates}
+def page(explanation: Explanation, top: int) -> str:
+    """The explanation as one HTML file that loads nothing else."""
+    items = {item.id: item for item in explanation.task.candidates}
     ranked = [
-        (rank, found.ranking.probabilities[item_id], items[item_id])
-        for rank, item_id in enumerate(found.ranking.order, start=1)
+        (rank, explanation.ranking.probabilities[item_id], items[item_id])
+        for rank, item_id in enumerate(explanation.ranking.order, start=1)
     ]
-    shown = [row for row in ranked if row[0] <= top or row[2].id in _marked(found)]
+    rows = [row for row in ranked if row[0] <= top or row[2].id in _marked(explanation)]
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(_PAGE).render(
-        found=found,
-        ranked_by=ranked_by(found),
-        ranked=shown,
-        shades=shades(found),
-        caption=caption(found),
-        summary=summary(found),
-        direct=direct_path(found),
+        explanation=explanation,
+        ranked_by=ranked_by(explanation),
+        ranked=rows,
+        shades=shades(explanation),
+        caption=caption(explanation),
+        summary=summary(explanation),
+        direct=direct_path(explanation),
     )
 
 
-def _marked(found: Explanation) -> set[str | None]:
-    return {found.item.id, found.rival.id, found.task.target_id}
+def _marked(explanation: Explanation) -> set[str | None]:
+    return {explanation.item.id, explanation.rival.id, explanation.task.target_id}
 
 
-def _shaded(found: Explanation) -> Text:
+def _shaded(explanation: Explanation) -> Text:
     text = Text("  ")
-    for word, colour, strength in shades(found):
+    for word, colour, strength in shades(explanation):
         # Faded towards white, so that black letters stay readable on any terminal.
         red, green, blue = (round(255 - 0.75 * strength * (255 - c)) for c in colour)
         text.append(word.word, style=f"black on rgb({red},{green},{blue})")
@@ -123,19 +124,19 @@ def _shaded(found: Explanation) -> Text:
     return text
 
 
-def _table(found: Explanation) -> Table:
+def _table(explanation: Explanation) -> Table:
     table = Table()
     table.add_column("word")
     for name in ("effect (masked), nats", "direct path, centred", "direct path, plain"):
         table.add_column(name, justify="right")
-    for w in found.found.words:
+    for w in explanation.word_effects.words:
         table.add_row(Text(w.word), f"{w.effect:+.3f}", f"{w.centred:+.2e}", f"{w.plain:+.2e}")
     return table
 
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
-<title>Why this ranking: {{ found.task.user_id }}</title>
+<title>Why this ranking: {{ explanation.task.user_id }}</title>
 <style>
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 54rem; margin: 2rem auto; padding: 0 1rem;
   color: #1d2733; }
@@ -146,7 +147,7 @@ table { border-collapse: collapse; } td, th { padding: .2rem .8rem; text-align: 
 th { border-bottom: 1px solid #9aa5b1; } td.text, th.text { text-align: left; }
 tr.true td { font-weight: 600; } .small { color: #52606d; font-size: .9rem; }
 </style></head><body>
-<h1>Why this ranking: {{ found.task.user_id }}</h1>
+<h1>Why this ranking: {{ explanation.task.user_id }}</h1>
 <p class="small">{{ ranked_by }}</p>
 <h2>The demonstration</h2>
 <p class="note">
@@ -171,7 +172,7 @@ tr.true td { font-weight: 600; } .small { color: #52606d; font-size: .9rem; }
 <table><tr><th>rank</th><th>probability</th>
 <th class="text">item (bold: the true next one)</th></tr>
 {% for rank, probability, item in ranked %}
-<tr{% if item.id == found.task.target_id %} class="true"{% endif %}><td>{{ rank }}</td>
+<tr{% if item.id == explanation.task.target_id %} class="true"{% endif %}><td>{{ rank }}</td>
 <td>{{ '%.3f'|format(probability) }}</td><td class="text">{{ item.title }}</td></tr>
 {% endfor %}
 </table>
