@@ -4,35 +4,23 @@ Effect_D knows the rank alone. The log-probability tells demonstrations of one r
 moves before the rank does: one lucky rank weighs less.
 """
 
-from math import log, log2
+from collections.abc import Sequence
+from math import log
+from statistics import fmean
 
-from lrgd.agents.values import Ranking
+from lrgd.agents.values import Ranking, RankingTask
+from lrgd.memory.demonstration import effect, mean_effect
+
+__all__ = ["effect", "log_probability", "mean_effect", "mean_log_probability", "ranks_of"]
 
 LEAST_PROBABILITY = 1e-9
 """Stands for none: one candidate that got nothing must not outweigh all other tasks."""
 
 
-def effect(rank: int | None) -> float:
-    """Effect_D = 1 / log2(i + 1), in (0, 1]; 0 where the item was not ranked.
-
-    Args:
-        rank: i, the 1-based position of the ground-truth item; None if absent.
-
-    Raises:
-        ValueError: a rank below 1.
-
-    Source: LRGD eq. (15).
-    """
-    if rank is None:
-        return 0.0
-    if rank < 1:
-        raise ValueError(f"a rank is 1 or more, got {rank}")
-    return 1.0 / log2(rank + 1)
-
-
-def rank_from(effect: float) -> int:
-    """The rank i that has this Effect_D > 0: the inverse of `effect`."""
-    return round(2 ** (1 / effect) - 1)
+def ranks_of(rankings: Sequence[Ranking], tasks: Sequence[RankingTask]) -> tuple[int, ...]:
+    """Rank of each task's ground truth; () where nothing was ranked."""
+    pairs = zip(rankings, tasks, strict=bool(rankings))
+    return tuple(ranking.rank_of(str(task.target_id)) for ranking, task in pairs)
 
 
 def log_probability(ranking: Ranking, item_id: str) -> float | None:
@@ -45,3 +33,11 @@ def log_probability(ranking: Ranking, item_id: str) -> float | None:
     if total <= 0:
         return None
     return log(max(ranking.probabilities.get(item_id, 0.0) / total, LEAST_PROBABILITY))
+
+
+def mean_log_probability(rankings: Sequence[Ranking], tasks: Sequence[RankingTask]) -> float | None:
+    """Mean log-probability of the ground truth; None where a ranking has no probabilities."""
+    pairs = zip(rankings, tasks, strict=True)
+    each = [log_probability(ranking, str(task.target_id)) for ranking, task in pairs]
+    known = [value for value in each if value is not None]
+    return fmean(known) if known and len(known) == len(each) else None

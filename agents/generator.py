@@ -7,21 +7,30 @@ So are answers that are none: nothing but reasoning, a refusal, a sentence witho
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
-from lrgd.agents.endpoint.client import Usage, translated_errors, usage_of
-from lrgd.agents.endpoint.reasoning import separated
-from lrgd.agents.prompts import REGULARISATION, Attempt, PromptOrder, generation_messages, plain
-from lrgd.agents.values import Item, RankingTask
+from lrgd.agents.endpoint.client import translated_errors, usage_of
+from lrgd.agents.endpoint.replies import Kind, message_reply
+from lrgd.agents.prompts import LRGD_PROMPTS, Told, sanitized
+from lrgd.agents.values import Item, RankingTask, Usage
 
-Verdict = Literal["usable", "empty", "cut_off", "refused", "names_target"]
+Verdict = Literal["usable", "empty", "cut_off", "refused", "reasoning", "names_target", "unranked"]
 """empty: it says nothing. cut_off: the token budget ended it before its first sentence did.
-refused: the model or a filter refused. names_target: it holds the title of the true next item."""
+refused: the model or a filter refused. reasoning: it thought, and answered nothing. names_target:
+it holds the title of the true next item. unranked: usable, but its ranking failed."""
+
+_NO_ANSWER: dict[Kind, Verdict] = {
+    "error": "empty",
+    "empty": "empty",
+    "refused": "refused",
+    "reasoning": "reasoning",
+    "cut_off": "cut_off",
+}
 
 _LABEL = re.compile(
     r"""\A[\s*_#>]*(?:[^\n:]{0,40}\bnote\b(?:\s(?:on|about|for)\b[^\n:]{0,40})?   # Note on Ann:
@@ -45,17 +54,20 @@ class Draft:
     usage: Usage
 
 
+Messages = Callable[[RankingTask, Told], list[dict[str, str]]]
+"""A task, and what is told beside it -> a chat."""
+
+
 @dataclass(frozen=True, slots=True)
 class Generator:
     """Asks a chat model for demonstrations.
 
-    `max_chars` cuts a model that does not stop, at a sentence's end. `name` says in errors which
-    endpoint it was.
+    `messages` writes the prompt. `max_chars` cuts a model that does not stop, at a sentence's end.
+    `name` says in errors which endpoint it was.
     """
 
     model: BaseChatModel
-    regularisation: str = REGULARISATION
-    order: PromptOrder = "instruction_first"
+    messages: Messages = LRGD_PROMPTS.generation_messages
     max_chars: int = 1_000
     name: str = "the chat model"
 
@@ -64,42 +76,33 @@ class Generator:
         task: RankingTask,
         *,
         seed: int,
-        last: Attempt | None = None,
-        effective: Sequence[Attempt] = (),
-        perturbation: str | None = None,
+        told: Told | None = None,
         targets: Sequence[Item] = (),
     ) -> Draft:
-        """Write one demonstration. See `generation_messages` for what the model is shown.
+        """Write one demonstration.
 
         Args:
+            told: what the model is shown beside the task, see `PromptSettings.generation_messages`.
             targets: items that it must not name, beside the task's own target.
             seed: the server's sampling seed, so that a run can be repeated where it is honoured.
 
         Raises:
             EndpointError: the server refused; EndpointUnavailable: it gave no answer.
         """
-        messages = generation_messages(
-            task,
-            last=last,
-            effective=effective,
-            perturbation=perturbation,
-            regularisation=self.regularisation,
-            order=self.order,
-        )
+        messages = self.messages(task, told or {})
         with translated_errors(self.name):
             answer = await self.model.ainvoke(messages, seed=seed)
         hidden = [*targets, *([task.target] if task.target else [])]
         return Draft(*self._read(answer, hidden), usage_of(answer))
 
     def _read(self, answer: AIMessage, hidden: Sequence[Item]) -> tuple[str, Verdict]:
-        reason = answer.response_metadata.get("finish_reason")
-        # Again, since any chat model may be passed in, and a stream tells reasoning late.
-        note = bare(separated(str(answer.text)).text)
-        text = plain(note)[: self.max_chars]
-        if reason in ("refusal", "content_filter"):
-            return text, "refused"
-        if reason == "length" or len(note) > self.max_chars:
-            whole = plain(bare(whole_sentences(note[: self.max_chars])))
+        reply = message_reply(answer)
+        note = bare(reply.text)
+        text = sanitized(note)[: self.max_chars]
+        if reply.kind != "answer":
+            return text, _NO_ANSWER[reply.kind]
+        if reply.truncated or len(note) > self.max_chars:
+            whole = sanitized(bare(whole_sentences(note[: self.max_chars])))
             return (whole, judge(whole, hidden)) if whole else (text, "cut_off")
         return text, judge(text, hidden)
 
@@ -118,13 +121,14 @@ def whole_sentences(text: str) -> str:
 def judge(text: str, targets: Sequence[Item]) -> Verdict:
     """Whether a demonstration can be used: it says something, and not the answer.
 
-    A title of signs only ("...", a heart) is never named: texts are compared by words.
+    A title of signs only ("...", a heart, a trade mark) is never named: texts are compared by
+    words.
     """
-    words = _words(text)
-    if not words.strip():
+    said = _folded_words(text)
+    if not said.strip():
         return "empty"
-    titles = [_words(target.title) for target in targets]
-    if any(title.strip() and title in words for title in titles):
+    titles = [_folded_words(target.title) for target in targets if _has_words(target.title)]
+    if any(title in said for title in titles):
         return "names_target"
     return "usable"
 
@@ -137,7 +141,12 @@ def _unquoted(text: str) -> str:
     return text
 
 
-def _words(text: str) -> str:
+def _has_words(title: str) -> bool:
+    # Before folding, which makes "TM" of the sign for it.
+    return any(map(str.isalnum, title))
+
+
+def _folded_words(text: str) -> str:
     # Whole words between spaces: "Halo 3" is not in "Halo 3000", nor "Ico" in "icon".
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(["", *re.findall(r"\w+", folded), ""])

@@ -3,18 +3,30 @@
 All are frozen: a node makes a new value, it never changes one that it was given.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from math import inf
-from operator import attrgetter
-from typing import Any
+from operator import add, attrgetter
+from statistics import fmean
+from typing import Any, Literal
 
+from lrgd.core.errors import RankingFailed
 from lrgd.core.frozen import as_tuples
+
+RankingMode = Literal["decision", "logprobs", "likelihood", "rerank", "listwise"]
+"""How a model is asked for a ranking, see `lrgd.agents.ranking.modes`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that can be recommended. Its title is unescaped, its whitespace folded."""
+    """One thing that can be recommended. Its title is unescaped, its whitespace folded.
+
+    Example:
+        >>> import lrgd
+        >>> lrgd.Item("B01", "Super Mario Odyssey", brand="Nintendo").title
+        'Super Mario Odyssey'
+    """
 
     id: str
     title: str
@@ -35,6 +47,13 @@ class RankingTask:
 
     `history` runs from oldest to newest. `target_id` is the candidate that the user really chose,
     None where nobody knows yet; no prompt shows it.
+
+    Example:
+        >>> import lrgd
+        >>> bought = (lrgd.Item("1", "Mario Kart 8"),)
+        >>> shown = (lrgd.Item("2", "Wool Socks"), lrgd.Item("3", "Super Mario Odyssey"))
+        >>> lrgd.RankingTask("ann", bought, shown, target_id="3").target.title
+        'Super Mario Odyssey'
     """
 
     user_id: str
@@ -56,10 +75,10 @@ class RankingTask:
     def _asdict(self) -> dict[str, Any]:
         """Plain values, for checkpoints: LangGraph asks for them by this name (a named tuple's),
         and need not then visit 70 items one by one each time that it writes a state."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
         for name in ("history", "candidates"):
-            plain[name] = [_ITEM_FIELDS(item) for item in plain[name]]
-        return plain
+            values[name] = [_ITEM_FIELDS(item) for item in values[name]]
+        return values
 
     @property
     def target(self) -> Item | None:
@@ -68,8 +87,53 @@ class RankingTask:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """Calls and tokens, as the server counted them.
+
+    Example:
+        >>> import lrgd
+        >>> both = lrgd.Usage(1, 100, 5) + lrgd.Usage(1, 80, 7)
+        >>> both.calls, both.tokens
+        (2, 192)
+    """
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    unknown: int = 0
+    """Calls whose tokens the server did not count: 0 in the other two."""
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(*map(add, self.counts, other.counts))
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """All of them, in order."""
+        return self.calls, self.prompt_tokens, self.completion_tokens, self.unknown
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def scaled(self, factor: float) -> "Usage":
+        """Each count times a factor, rounded."""
+        return Usage(*(round(count * factor) for count in self.counts))
+
+
+NOTHING_PAID = Usage()
+
+
+@dataclass(frozen=True, slots=True)
 class RankingAudit:
-    """What the model did with the list it was asked for, in items."""
+    """What the model did with the list it was asked for, in items.
+
+    Example:
+        >>> import lrgd
+        >>> audit = lrgd.RankingAudit(named=2, missing=1)
+        >>> lrgd.Ranking(("2", "1", "3"), audit, usage=lrgd.Usage(calls=1)).audit.missing
+        1
+    """
 
     named: int
     """Candidates that the model named, each counted once."""
@@ -84,10 +148,17 @@ class RankingAudit:
     position_sd: float | None = None
     """Standard deviation of an item's rank over the candidate orders that were asked, mean over
     the items; None where one order was."""
+    share: float | None = None
+    """Of the probability that a question's answer had, what its options had, mean over the
+    questions; None where the mode does not tell."""
+    failed: Mapping[str, int] = field(default_factory=dict)
+    """Rankings that got no answer, by what came instead: refused, empty, cut_off, reasoning or
+    error. They name nothing, and no order stands for them."""
 
 
 def total(audits: Sequence[RankingAudit], position_sd: float | None = None) -> RankingAudit:
     """The audit of several rankings together: counts are sums."""
+    shares = [a.share for a in audits if a.share is not None]
     return RankingAudit(
         named=sum(a.named for a in audits),
         duplicates=sum(a.duplicates for a in audits),
@@ -95,12 +166,26 @@ def total(audits: Sequence[RankingAudit], position_sd: float | None = None) -> R
         missing=sum(a.missing for a in audits),
         truncated=any(a.truncated for a in audits),
         position_sd=position_sd,
+        share=fmean(shares) if shares else None,
+        failed=dict(sum((Counter(a.failed) for a in audits), Counter[str]())),
     )
+
+
+def failure(failed: RankingFailed) -> RankingAudit:
+    """The audit of a ranking that failed."""
+    return RankingAudit(named=0, failed={failed.kind: 1})
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """A permutation of the candidates' ids, best first, and how it came about."""
+    """A permutation of the candidates' ids, best first, and how it came about.
+
+    Example:
+        >>> import lrgd
+        >>> ranking = lrgd.Ranking(("3", "2"), lrgd.RankingAudit(named=2))
+        >>> ranking.rank_of("2")
+        2
+    """
 
     order: tuple[str, ...]
     audit: RankingAudit
@@ -109,6 +194,8 @@ class Ranking:
     strict: tuple[str, ...] | None = None
     """What a written list says letter for letter: an id for each entry, "" for one that is no
     candidate's exact title. None in modes that write no list."""
+    usage: Usage = field(default_factory=Usage)
+    """What was paid for it."""
 
     def __post_init__(self) -> None:
         as_tuples(self, "order")
@@ -126,13 +213,23 @@ class Ranking:
         return self.strict.index(item_id) + 1 if item_id in self.strict else None
 
 
-def ranking_from(probabilities: Mapping[str, float], candidates: Sequence[Item]) -> Ranking:
+def usage_of_all(rankings: Iterable[Ranking]) -> Usage:
+    """What was paid for several rankings together."""
+    return sum((ranking.usage for ranking in rankings), Usage())
+
+
+def ranking_from(
+    probabilities: Mapping[str, float], candidates: Sequence[Item], usage: Usage = NOTHING_PAID
+) -> Ranking:
     """Candidates by falling probability, see `ranking_by`."""
-    return ranking_by(probabilities, candidates, probabilities)
+    return ranking_by(probabilities, candidates, probabilities, usage)
 
 
 def ranking_by(
-    scores: Mapping[str, float], candidates: Sequence[Item], probabilities: Mapping[str, float]
+    scores: Mapping[str, float],
+    candidates: Sequence[Item],
+    probabilities: Mapping[str, float],
+    usage: Usage = NOTHING_PAID,
 ) -> Ranking:
     """Candidates by falling score, any finite number; equal ones keep the candidate order, and
     candidates without a score follow in it."""
@@ -140,4 +237,4 @@ def ranking_by(
     order = sorted(ids, key=lambda item_id: -scores.get(item_id, -inf))
     named = sum(item_id in scores for item_id in ids)
     audit = RankingAudit(named=named, missing=len(ids) - named)
-    return Ranking(tuple(order), audit, probabilities)
+    return Ranking(tuple(order), audit, probabilities, usage=usage)

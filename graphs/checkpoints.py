@@ -1,18 +1,19 @@
-"""SQLite checkpoints that know the project's own values."""
+"""SQLite checkpoints that know the project's own values, and the names of their threads."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiosqlite
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-from lrgd.agents.endpoint.client import Usage
 from lrgd.agents.generator import Draft
 from lrgd.agents.guard import Judgement
-from lrgd.agents.values import Item, Ranking, RankingAudit, RankingTask
+from lrgd.agents.values import Item, Ranking, RankingAudit, RankingTask, Usage
 from lrgd.core.errors import InputError
+from lrgd.core.machine import machine_errors
 from lrgd.graphs.state import PathState, Trial
 from lrgd.memory import Demonstration
 
@@ -30,8 +31,23 @@ VALUES = (
 )
 """The only classes that a checkpoint of the graphs may bring back to life."""
 
-FORMAT = 1
-"""Of the classes' names in checkpoints; 0 where none was noted."""
+FORMAT = 2
+"""Of the classes in checkpoints, their names and fields; 0 where none was noted."""
+
+
+def thread_of(user_id: str) -> RunnableConfig:
+    """The thread on which a run optimises a user."""
+    return thread_config(user_id)
+
+
+def session_thread_of(dataset: str, user_id: str) -> str:
+    """Name of the thread of a user's debugging session."""
+    return f"debug-{dataset}-{user_id}"
+
+
+def thread_config(name: str) -> RunnableConfig:
+    """A thread's name as LangGraph takes it."""
+    return {"configurable": {"thread_id": name}}
 
 
 @asynccontextmanager
@@ -45,14 +61,26 @@ async def open_checkpoints(
 
     Raises:
         InputError: checkpoints of an earlier version, which named the classes otherwise.
+        MachineError: the file cannot be opened, or is no database.
+
+    Example:
+        >>> import asyncio, lrgd
+        >>> from pathlib import Path
+        >>> async def threads():
+        ...     async with lrgd.open_checkpoints(Path("checkpoints.sqlite")) as checkpointer:
+        ...         return [c async for c in checkpointer.alist(None)]  # build_graph takes it
+        >>> asyncio.run(threads())
+        []
     """
     allowed = [(value.__module__, value.__name__) for value in (*VALUES, *values)]
     serde = JsonPlusSerializer(allowed_msgpack_modules=allowed)
-    async with aiosqlite.connect(path) as connection:
-        await _check_format(connection, path)
-        # In a write-ahead log a commit survives the end of the process without being synced; the
-        # end of the machine may cost the last ones, and leaves a whole file.
-        await connection.execute("PRAGMA synchronous=NORMAL")
+    async with AsyncExitStack() as stack:
+        with machine_errors(path):
+            connection = await stack.enter_async_context(aiosqlite.connect(path))
+            await _check_format(connection, path)
+            # In a write-ahead log a commit survives the end of the process without being synced;
+            # the end of the machine may cost the last ones, and leaves a whole file.
+            await connection.execute("PRAGMA synchronous=NORMAL")
         saver = AsyncSqliteSaver(connection, serde=serde)
         try:
             yield saver
@@ -66,8 +94,8 @@ async def open_checkpoints(
 async def _check_format(connection: aiosqlite.Connection, path: Path) -> None:
     async with connection.execute(
         "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version"
-    ) as found:
-        [(version, tables)] = await found.fetchall()
+    ) as rows:
+        [(version, tables)] = await rows.fetchall()
     if tables and version != FORMAT:
         raise InputError(
             f"{path} is of another version of lrgd: users that are done need it no more; delete "

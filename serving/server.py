@@ -15,6 +15,7 @@ import httpx2
 
 from lrgd.agents.endpoint.client import EndpointSettings
 from lrgd.core.errors import EndpointError
+from lrgd.core.extras import require
 from lrgd.serving.launch import LOOPBACK, embedded_command
 
 ENVIRONMENT = {
@@ -25,6 +26,9 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "2",
     "GOMP_SPINCOUNT": "10000",
 }
+
+NEEDED = ("torch", "transformers", "fastapi", "uvicorn")
+INSTEAD = "name a running server (base_url)"
 
 
 @asynccontextmanager
@@ -43,7 +47,9 @@ async def serve_embedded(
 
     Raises:
         EndpointError: the server did not come up; its last words are told.
+        InputError: what it needs is not installed.
     """
+    require(*NEEDED, extra="local", purpose="the embedded model server", instead=INSTEAD)
     port = _free_port()
     command = [*embedded_command(folder, name, LOOPBACK, port), "--leash"]
     with tempfile.TemporaryFile() as log:

@@ -214,14 +214,15 @@ class LoopbackModel:
                 owner.hold.wait(30)
                 asked = {k: v for k, v in body.items() if not k.startswith("stream")}
                 status, answer, headers = owner.respond(self.path, asked)
-                if body.get("stream") and status == 200:
+                if body.get("stream") and status == 200 and not isinstance(answer, bytes):
                     self.stream(answer)
                     return
                 content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 self.send_response(status)
                 for name, value in {"Content-Length": str(len(content)), **headers}.items():
                     self.send_header(name, value)
-                self.send_header("Content-Type", "application/json")
+                if "Content-Type" not in headers:
+                    self.send_header("Content-Type", "application/json")
                 with suppress(BrokenPipeError, ConnectionResetError):  # nobody waits any more
                     self.end_headers()
                     self.wfile.write(content)

@@ -13,9 +13,8 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
-from lrgd.agents.endpoint.client import Usage
 from lrgd.agents.prompts import RankingContext
-from lrgd.agents.values import Item, Ranking, RankingTask, ranking_from
+from lrgd.agents.values import Item, Ranking, RankingTask, Usage, ranking_from
 
 CONTEXT = RankingContext("STATE", "NOTHING")
 
@@ -59,15 +58,14 @@ class WordRanker:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def rank(
-        self, context: RankingContext, candidates: Sequence[Item]
-    ) -> tuple[Ranking, Usage]:
+    async def rank(self, context: RankingContext, candidates: Sequence[Item]) -> Ranking:
         self.asked.append(context.text)
         note = next((x for x in context.text.splitlines() if x.startswith("Note on")), "")
         words = set(re.findall(r"\w+", note.lower()))
         scores = {c.id: 1.0 + len(words & set(c.title.lower().split())) for c in candidates}
         total = sum(scores.values())
-        return ranking_from({k: v / total for k, v in scores.items()}, candidates), Usage(1, 10, 0)
+        shares = {item_id: score / total for item_id, score in scores.items()}
+        return ranking_from(shares, candidates, Usage(1, 10, 0))
 
 
 def hashed_words(texts: Sequence[str]) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ OpenAI's products, a call costs the client half as much again (docs/performance.
 
 A message holds the answer only, never the model's reasoning. Its `response_metadata` says how it
 ended (`finish_reason`: what the server says, or "refusal") and how much reasoning there was
-(`reasoning_chars`).
+(`reasoning_chars`): `lrgd.agents.endpoint.replies.message_reply` tells whether it is an answer.
 """
 
 from collections.abc import AsyncIterator
@@ -17,9 +17,20 @@ from langchain_core.messages.utils import convert_to_openai_messages
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from openai import AsyncOpenAI, AsyncStream
 
-from lrgd.agents.endpoint.reasoning import CHAT_OPTIONS, AnswerStream, Thinking, said, separated
-
-PATH = "/chat/completions"
+from lrgd.agents.endpoint.dialect import LIMIT, STANDARD, Dialect
+from lrgd.agents.endpoint.notices import OVER_LIMIT, Notices
+from lrgd.agents.endpoint.reasoning import CHAT_OPTIONS, AnswerStream, Thinking, said
+from lrgd.agents.endpoint.replies import (
+    CHAT,
+    Reply,
+    asked,
+    chat_reply,
+    least_tokens,
+    stream_event,
+    stream_reply,
+    usage_in,
+)
+from lrgd.agents.values import Usage
 
 
 class EndpointChatModel(BaseChatModel):
@@ -35,6 +46,10 @@ class EndpointChatModel(BaseChatModel):
     """Bounds one answer, reasoning included."""
     thinking: Thinking = "none"
     """How the model thinks, as `lrgd.agents.endpoint.client.thinking` finds out."""
+    dialect: Dialect = STANDARD
+    """How the server wants to be asked."""
+    notices: Notices | None = None
+    """Told where the server ignores the token limit."""
 
     @property
     def _llm_type(self) -> str:
@@ -50,17 +65,15 @@ class EndpointChatModel(BaseChatModel):
         run_manager: Any = None,
         **options: Any,
     ) -> ChatResult:
-        body = self._body(messages, stop, options)
-        answer = await self.client.post(PATH, body=body, cast_to=dict[str, Any])
-        choice = answer["choices"][0]
-        text, beside = said(choice["message"])
-        reason = _finish_reason(choice, choice["message"])
-        opened = self.thinking == "always on" and reason == "length" and not beside
-        found = separated(text, opened=opened)
+        response = await asked(self.client, CHAT, self._body(messages, stop, options))
+        answer = response.json()
+        reply = chat_reply(answer, opened=self.thinking == "always on")
+        if reply.kind == "error":
+            raise ValueError(reply.reason)
+        used = usage_in(answer)
+        self._notice(used, reply)
         message = AIMessage(
-            content=found.text,
-            response_metadata=_ending(reason, found.reasoning_chars + len(beside)),
-            usage_metadata=_usage(answer.get("usage")),
+            content=reply.text, response_metadata=_ending(reply), usage_metadata=_usage(used)
         )
         return ChatResult(generations=[ChatGeneration(message=message)])
 
@@ -72,52 +85,61 @@ class EndpointChatModel(BaseChatModel):
         **options: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         events = await self.client.post(
-            PATH,
+            CHAT,
             body=self._body(messages, stop, options) | {"stream": True},
             cast_to=dict[str, Any],
             stream=True,
             stream_cls=AsyncStream[dict[str, Any]],
         )
-        answer, reason = AnswerStream(self.thinking), None
+        answer, finish = AnswerStream(self.thinking), None
         async with events:
             async for event in events:
-                # The last one may be without a choice: it says what was used.
-                choice = event["choices"][0] if event["choices"] else {"delta": {}}
-                reason = _finish_reason(choice, choice["delta"]) or reason
-                shown = answer.feed(*said(choice["delta"]))
-                yield _chunk(content=shown, usage_metadata=_usage(event.get("usage")))
-        rest, whole = answer.close(cut_off=reason == "length")
-        yield _chunk(content=rest, response_metadata=_ending(reason, whole.reasoning_chars))
+                delta, ending = stream_event(event)
+                finish = ending or finish
+                used = _usage(usage_in(event)) if event.get("usage") else None
+                yield _chunk(content=answer.feed(*said(delta)), usage_metadata=used)
+        rest, whole = answer.close(cut_off=finish == "length")
+        yield _chunk(content=rest, response_metadata=_ending(stream_reply(whole, finish)))
 
     def _body(
         self, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]
     ) -> dict[str, Any]:
-        return {
+        body = {
             "model": self.model,
             "messages": convert_to_openai_messages(messages),
             "temperature": self.temperature,
-            "max_completion_tokens": self.max_tokens,
+            LIMIT: self.max_tokens,
             **({"stop": stop} if stop else {}),
             **CHAT_OPTIONS[self.thinking],
             **options,
         }
+        return self.dialect.spoken(body)
+
+    def _notice(self, used: Usage, reply: Reply) -> None:
+        written = least_tokens(used, reply.text)
+        if self.notices and written > self.max_tokens + 1:  # some count the end, too
+            self.notices.tell(
+                OVER_LIMIT,
+                f"{self.model} wrote {written} tokens or more where {self.max_tokens} were "
+                "allowed: its server ignores the token limit",
+            )
 
 
 def _chunk(**fields: Any) -> ChatGenerationChunk:
     return ChatGenerationChunk(message=AIMessageChunk(**fields))
 
 
-def _finish_reason(choice: dict[str, Any], message: dict[str, Any]) -> str | None:
-    """How the answer ended; servers call a refusal a stop."""
-    return "refusal" if message.get("refusal") else choice.get("finish_reason")
+def _ending(reply: Reply) -> dict[str, Any]:
+    finish = {"finish_reason": reply.finish} if reply.finish else {}
+    return {**finish, "reasoning_chars": reply.reasoning_chars}
 
 
-def _ending(reason: str | None, reasoning_chars: int) -> dict[str, Any]:
-    return {**({"finish_reason": reason} if reason else {}), "reasoning_chars": reasoning_chars}
-
-
-def _usage(counted: dict[str, Any] | None) -> UsageMetadata | None:
-    if not counted:
+def _usage(used: Usage) -> UsageMetadata | None:
+    """As LangChain has it; None where the server counted nothing."""
+    if used.unknown:
         return None
-    asked, written = (counted.get(f"{part}_tokens") or 0 for part in ("prompt", "completion"))
-    return UsageMetadata(input_tokens=asked, output_tokens=written, total_tokens=asked + written)
+    return UsageMetadata(
+        input_tokens=used.prompt_tokens,
+        output_tokens=used.completion_tokens,
+        total_tokens=used.tokens,
+    )

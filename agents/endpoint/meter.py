@@ -10,29 +10,26 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import httpx2
 from langgraph.cache.base import BaseCache
 from openai import DefaultAioHttpClient
 
+from lrgd.agents.endpoint.budget import Account, Budget, most_tokens
+from lrgd.agents.endpoint.notices import Notices
+from lrgd.agents.endpoint.replies import as_failure, body_reply, usage_in
+from lrgd.agents.values import Usage
+from lrgd.core.errors import BudgetSpent
+
 BUDGET_SPENT = "x-lrgd-budget"
 """Header of the refusal (HTTP 402) that stands in for the server once the budget is spent."""
 NAMESPACE = ("answers",)
+NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+"""What aiohttp raises where no connection came about: the request never left this machine."""
 FREE = ("/tokenize", "/detokenize")
 """Paths at which no model runs: kept as all answers are, but neither counted nor bounded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What one command may spend; None for no bound."""
-
-    calls: int | None = None
-    """Requests that the server answers."""
-    tokens: int | None = None
-    """Prompt and completion tokens, as the server counts them. Requests under way when the bound
-    is reached are still answered."""
 
 
 Keep = Callable[[bytes], Awaitable[None]]
@@ -48,12 +45,18 @@ class Meter(DefaultAioHttpClient):
         """Requests that the server answered: what was paid."""
         self.prompt_tokens = 0
         self.completion_tokens = 0
+        self.unknown = 0
+        """Calls whose tokens the server did not count."""
+        self.notices = Notices()
+        """What a person should know of the server."""
         self.repeated = 0
         """Requests that the cache answered."""
+        self.lost = 0
+        """Requests that were sent and got no reply: they may have been paid."""
+        self.account = Account(budget)
         self._cache = cache
-        self._budget = budget
         self._under_way: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._kept: set[asyncio.Task[None]] = set()
+        self._kept: set[asyncio.Task[httpx2.Response]] = set()
 
     async def send(
         self, request: httpx2.Request, *, stream: bool = False, **options: Any
@@ -89,59 +92,92 @@ class Meter(DefaultAioHttpClient):
         self, request: httpx2.Request, options: dict[str, Any], key: str, cache: BaseCache[bytes]
     ) -> httpx2.Response:
         place = (NAMESPACE, key)
-        if known := (await cache.aget([place])).get(place):
+        known = (await cache.aget([place])).get(place)
+        # Earlier versions kept whatever came with status 200.
+        if known and body_reply(request.url.path, known).kind == "answer":
             self.repeated += not _free(request)
             headers = {"content-type": _JSON}
             return httpx2.Response(200, content=known, headers=headers, request=request)
         return await self._pay(request, options, lambda answer: cache.aset({place: (answer, None)}))
 
+    async def forget(self, request: httpx2.Request) -> None:
+        """Have a request asked anew next time: whoever asked could not read its answer."""
+        if self._cache is not None:
+            place = (NAMESPACE, _key(request, await request.aread()))
+            await self._cache.aset({place: (b"", None)})
+
     async def _pay(
         self, request: httpx2.Request, options: dict[str, Any], keep: Keep | None = None
     ) -> httpx2.Response:
-        if (spent := self._spent()) and not _free(request):
-            return httpx2.Response(402, headers={BUDGET_SPENT: spent}, request=request)
-        response = await super().send(request, stream=True, **options)
+        free = _free(request)
+        most = 0 if free else most_tokens(await request.aread())
+        try:
+            if not free:
+                await self.account.reserve(most)
+        except BudgetSpent as spent:
+            return httpx2.Response(402, headers={BUDGET_SPENT: str(spent)}, request=request)
+        response = await self._sent(request, options, most)
         if response.is_success and request.method == "POST":
-            self.calls += not _free(request)
             # What is paid is kept, also when the run ends while it is being read.
-            task = asyncio.create_task(self._receive(response, keep))
+            task = asyncio.create_task(self._receive(response, keep, most))
             self._kept.add(task)
             task.add_done_callback(self._kept.discard)
-            await asyncio.shield(task)
+            return await asyncio.shield(task)
+        if not free:
+            self.account.settle(most, calls=0, tokens=0)
         return response
 
-    async def _receive(self, response: httpx2.Response, keep: Keep | None) -> None:
-        if not _free(response.request):
-            await self._count(response)
-        if keep and response.headers.get("content-type", "").startswith(_JSON):
-            await keep(await response.aread())
-
-    async def _count(self, response: httpx2.Response) -> None:
-        if not response.headers.get("content-type", "").startswith(_JSON):
-            return  # a stream of events: its usage, if any, comes last
+    async def _sent(
+        self, request: httpx2.Request, options: dict[str, Any], most: int
+    ) -> httpx2.Response:
+        """The server's reply; without one the reservation is settled."""
         try:
-            used = json.loads(await response.aread())["usage"]
-            # A reranker may count its prompts as the total only.
-            counted = used.get("input_tokens", used.get("total_tokens", 0))
-            self.prompt_tokens += used.get("prompt_tokens", counted)
-            self.completion_tokens += used.get("completion_tokens", used.get("output_tokens", 0))
-        except (ValueError, LookupError, TypeError, AttributeError):
-            return  # no usage in it; whether it is an answer at all is for the client to say
+            return await super().send(request, stream=True, **options)
+        except BaseException as error:
+            if not _free(request):
+                lost = not isinstance(error.__cause__, NOT_SENT)
+                self.lost += lost
+                self.account.settle(most, calls=int(lost), tokens=most * lost)
+            raise
 
-    def _spent(self) -> str | None:
-        tokens = self.prompt_tokens + self.completion_tokens
-        if self._budget.calls is not None and self.calls >= self._budget.calls:
-            return f"the budget of {self._budget.calls} calls is spent"
-        if self._budget.tokens is not None and tokens >= self._budget.tokens:
-            return f"the budget of {self._budget.tokens} tokens is spent"
-        return None
+    async def _receive(
+        self, response: httpx2.Response, keep: Keep | None, most: int
+    ) -> httpx2.Response:
+        """Counts a reply, keeps an answer; returns what the client is handed for it."""
+        used = Usage(calls=1, unknown=1)
+        try:
+            if response.headers.get("content-type", "").startswith("text/event-stream"):
+                return response  # its usage, if any, comes last
+            content = await response.aread()
+            used = _usage(content)
+            reply = body_reply(response.request.url.path, content)
+            if keep and reply.kind == "answer":
+                await keep(content)
+            return as_failure(response, reply)
+        finally:
+            if not _free(response.request):
+                self._count(used, most)
+
+    def _count(self, used: Usage, most: int) -> None:
+        self.calls += 1
+        self.prompt_tokens += used.prompt_tokens
+        self.completion_tokens += used.completion_tokens
+        self.unknown += used.unknown
+        self.account.settle(most, calls=1, tokens=most if used.unknown else used.tokens)
 
 
 _JSON = "application/json"
 
 
 def _free(request: httpx2.Request) -> bool:
-    return request.url.path.endswith(FREE)
+    return request.method != "POST" or request.url.path.endswith(FREE)
+
+
+def _usage(content: bytes) -> Usage:
+    try:
+        return usage_in(json.loads(content))
+    except (ValueError, AttributeError):  # no JSON object; what it is instead is sorted elsewhere
+        return Usage(calls=1, unknown=1)
 
 
 def _key(request: httpx2.Request, body: bytes) -> str:

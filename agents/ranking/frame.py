@@ -11,11 +11,17 @@ from typing import Any
 
 import httpx2
 
-from lrgd.agents.endpoint.client import Endpoint, translated_errors
+from lrgd.agents.endpoint.address import V1
+from lrgd.agents.endpoint.client import Endpoint
 from lrgd.core.errors import EndpointError
 
 QUESTION, ANSWER = "kaleidoscope", "metronome"
 """Markers: words that no template holds, and that any tokenizer gives back as they are."""
+MARKED = (
+    {"role": "user", "content": QUESTION},
+    {"role": "assistant", "content": ANSWER},
+)
+"""A chat of the two."""
 _END_OF_TURN = re.compile(r"\s*(?:<[^<>\s]+>|\S+)")
 
 
@@ -70,11 +76,9 @@ class Tokenizer:
     async def _ask(self, route: str, body: dict[str, Any], wanted: str) -> Any:
         settings = self.endpoint.settings
         # Beside /v1, not under it.
-        url = httpx2.URL(f"{settings.base_url.rstrip('/')}/").join(f"../{route}")
+        url = httpx2.URL(f"{settings.url.removesuffix(V1)}/{route}")
         body = {"model": settings.model, **body}
-        with translated_errors(self.endpoint.name):
-            answer = await self.endpoint.client.post(str(url), body=body, cast_to=dict[str, Any])
-            return answer[wanted]
+        return await self.endpoint.ask(str(url), body, lambda answer: answer[wanted])
 
 
 async def chat_frame(tokenizer: Tokenizer) -> ChatFrame:
@@ -83,18 +87,29 @@ async def chat_frame(tokenizer: Tokenizer) -> ChatFrame:
     Raises:
         EndpointError: the server has no /tokenize or no /detokenize.
     """
-    plain = ChatFrame(await _beginning(tokenizer), "\nAnswer:", "\n", lead=" ")
-    marked = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": ANSWER}]
+    beginning = await _beginning(tokenizer)
     try:
-        tokens = await tokenizer.rendered(marked)
+        tokens = await tokenizer.rendered(MARKED)
     except EndpointError:
-        return plain  # a base model
-    before, _, rest = (await tokenizer.text(tokens)).partition(QUESTION)
-    between, found, after = rest.partition(ANSWER)
-    if not found:
-        return plain  # a template of its own mind, which such questions do not fit
-    end = _END_OF_TURN.match(after)
-    header = between.rstrip(" ")
+        tokens = []  # a base model
+    return frame_in(await tokenizer.text(tokens) if tokens else "", beginning)
+
+
+def frame_in(rendered: str, beginning: str) -> ChatFrame:
+    """The frame that a chat template puts around the two markers.
+
+    Args:
+        rendered: the text that the template makes of `MARKED`; empty where there is no template.
+        beginning: the token that every text begins with, as text; empty where there is none.
+
+    Returns:
+        A plain frame where the template does not show both markers as they are.
+    """
+    before, _, rest = rendered.partition(QUESTION)
+    between, answer, after = rest.partition(ANSWER)
+    if not answer:
+        return ChatFrame(beginning, "\nAnswer:", "\n", lead=" ")
+    end, header = _END_OF_TURN.match(after), between.rstrip(" ")
     return ChatFrame(before, header, end[0] if end else "\n", lead=between[len(header) :])
 
 

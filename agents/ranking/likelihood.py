@@ -15,10 +15,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from math import exp, isfinite
 from typing import Any, Generic, Literal, TypeVar
 
-from lrgd.agents.endpoint.client import Endpoint, Usage, translated_errors
-from lrgd.agents.prompts import RankingContext, plain, title_prompt
+from lrgd.agents.endpoint.client import Endpoint
+from lrgd.agents.endpoint.replies import usage_in
+from lrgd.agents.prompts import RankingContext, sanitized, title_prompt
 from lrgd.agents.ranking.frame import ChatFrame, Tokenizer
-from lrgd.agents.values import Item, Ranking, ranking_by
+from lrgd.agents.ranking.probabilities import log_probability
+from lrgd.agents.values import Item, Ranking, Usage, ranking_by
 from lrgd.core.errors import EndpointError
 
 ALPHA = 0.8
@@ -82,22 +84,22 @@ class Likelihoods:
             # SGLang's name: what stands before need not be told. Others tell it all.
             "logprob_start_len": len(prompt),
         }
-        with translated_errors(self._endpoint.name):
-            answer = await self._endpoint.client.post(
-                "/completions", body=body, cast_to=dict[str, Any]
-            )
+
+        def read(answer: Any) -> tuple[list[float], Usage]:
             choices = {choice["index"]: choice for choice in answer["choices"]}
             given = [choices[n]["logprobs"]["token_logprobs"] for n in range(len(ends))]
-            found = [self._sum(g, len(e), len(prompt)) for g, e in zip(given, ends, strict=True)]
-            used = answer.get("usage") or {}
-        return found, Usage(1, used.get("prompt_tokens", 0), used.get("completion_tokens", 0))
+            sums = [self._sum(g, len(e), len(prompt)) for g, e in zip(given, ends, strict=True)]
+            return sums, usage_in(answer)
+
+        return await self._endpoint.ask("/completions", body, read)
 
     def _sum(self, given: Sequence[float | None], count: int, before: int) -> float:
         """The last `count` of a prompt's log-probabilities, added up."""
         whole = (count, before + count)
         # What had to be generated comes last, and is told of by most servers.
         end = len(given) - (self._generated if len(given) not in whole else 0)
-        own = [p for p in given[max(0, end - count) : end] if p is not None and isfinite(p)]
+        told = [log_probability(p) for p in given[max(0, end - count) : end] if p is not None]
+        own = [p for p in told if isfinite(p)]
         if len(own) < count or end > before + count:
             raise EndpointError(
                 f"{self._endpoint.name}: wanted {count} log-probabilities at the end of a prompt "
@@ -130,21 +132,19 @@ class LikelihoodRanker:
             lambda asked: likelihoods.of(*asked)
         )
 
-    async def rank(
-        self, context: RankingContext, candidates: Sequence[Item]
-    ) -> tuple[Ranking, Usage]:
+    async def rank(self, context: RankingContext, candidates: Sequence[Item]) -> Ranking:
         """Raises EndpointError where the server does not answer in this way."""
-        titles = tuple(sorted({plain(item.title) for item in candidates}))
+        titles = tuple(sorted({sanitized(item.title) for item in candidates}))
         (here, used), (anybody, more) = await asyncio.gather(
             self.likelihoods.of(title_prompt(context.text), titles),
             self._anybody((title_prompt(context.content_free), titles)),
         )
         scores = [h - self._alpha * a for h, a in zip(here, anybody, strict=True)]
         of_title = dict(zip(titles, scores, strict=True))
-        by_item = {item.id: of_title[plain(item.title)] for item in candidates}
+        by_item = {item.id: of_title[sanitized(item.title)] for item in candidates}
         probabilities = softmax(by_item, self._temperature)
         # Told each time, as an answer from the cache is: records do not depend on who came first.
-        return ranking_by(by_item, candidates, probabilities), used + more
+        return ranking_by(by_item, candidates, probabilities, used + more)
 
 
 def softmax(scores: Mapping[str, float], temperature: float) -> dict[str, float]:

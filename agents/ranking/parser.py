@@ -33,6 +33,10 @@ _MARK = re.compile(
     |^\s*[-*+•–—]\s+                                                    # bullets""",
     re.IGNORECASE | re.VERBOSE,
 )
+_NUMBER = re.compile(r"^(?:\d{1,3}[.):]|[-*+•–—])\s+")
+"""A plain number or bullet. `_MARK` takes a title of signs after it for markup."""
+_SELECTORS = re.compile("[\ufe00-\ufe0f]")
+"""They choose between forms of a sign, as of a heart: models leave them out."""
 _MARKUP = " \t*_`\"'[]()“”‘’«».,"
 _SPAN = re.compile(r"""^(?:\*\*|__|["'`\[“‘«])(.+?)(?:\*\*|__|["'`\]”’»])""")
 _SEPARATOR = re.compile(r"\s*[,;>|→]\s*|\s+(?=\d{1,3}[.)]\s)")
@@ -92,14 +96,16 @@ class _Titles:
         """What a text names, as a whole."""
         if item := self._exact.get(text):
             return _Entry(item, exact=True)
-        found = self._folded.get(_folded(text), [])
-        if len(found) > 1:  # "C++" and "C#" fold to the same words
+        titles = self._folded.get(_folded(text), [])
+        if len(titles) > 1:  # "C++" and "C#" fold to the same words
             bare = _unified(text).strip(_MARKUP)
-            found = [name for name in found if _unified(name).strip(_MARKUP) == bare]
-        return _Entry(self._exact[found[0]] if len(found) == 1 else None)
+            titles = [title for title in titles if _unified(title).strip(_MARKUP) == bare]
+        return _Entry(self._exact[titles[0]] if len(titles) == 1 else None)
 
     def line(self, line: str) -> _Entry:
         """What a line names: as it stands, without its numbering, or by its quoted beginning."""
+        if item := self._exact.get(line) or self._exact.get(_NUMBER.sub("", line, count=1)):
+            return _Entry(item, exact=True)
         whole = self.entry(line)
         if whole.item or not (bare := _MARK.sub("", line, count=1).strip()):
             return whole
@@ -177,4 +183,4 @@ _folded_title = lru_cache(maxsize=1 << 14)(_folded)
 
 
 def _unified(text: str) -> str:
-    return unicodedata.normalize("NFKC", html.unescape(text)).casefold()
+    return _SELECTORS.sub("", unicodedata.normalize("NFKC", html.unescape(text))).casefold()

@@ -8,7 +8,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
-from lrgd.agents.endpoint.client import Endpoint, thinking, translated_errors
+from lrgd.agents.endpoint.client import Endpoint, spoken_dialect, thinking, translated_errors
 from lrgd.agents.prompts import LETTERS, RankingContext, choice_prompt
 from lrgd.agents.ranking.choices import (
     Chooser,
@@ -37,10 +37,11 @@ async def probe(endpoint: Endpoint) -> Abilities:
     Raises:
         EndpointError: it has no such model; EndpointUnavailable: it gives no answer.
     """
-    await endpoint.check()
+    dialect = await spoken_dialect(endpoint)
+    endpoint = endpoint.with_dialect(dialect)
     thought = await thinking(endpoint)
     endpoint = endpoint.with_thinking(thought).impatient()  # a refusal is an answer here
-    top = await _largest(TOP_COUNTS, lambda n: _gives_logprobs(endpoint, n))
+    top, share = await _alternatives(endpoint)
     frame = await _frame(endpoint)
     echo_tokens = await _echo_tokens(endpoint, frame) if frame else None
     reranked = await _ranked(RerankRanker(endpoint))
@@ -48,6 +49,7 @@ async def probe(endpoint: Endpoint) -> Abilities:
         systemone=await _largest(OPTION_COUNTS, lambda n: _answers(SystemOne(endpoint), n)),
         decisions=await _largest(OPTION_COUNTS[:1], lambda n: _answers(Decisions(endpoint), n)),
         top_logprobs=top,
+        letter_share=share if top else 1.0,
         letters=await _letters(endpoint) if top else 0,
         json_schema=await _holds_to_schema(endpoint),
         rerank=reranked is not None,
@@ -55,6 +57,7 @@ async def probe(endpoint: Endpoint) -> Abilities:
         echo=echo_tokens is not None,
         echo_tokens=echo_tokens or 0,
         thinking=thought,
+        dialect=dialect,
         frame=frame,
     )
 
@@ -69,19 +72,27 @@ async def _largest(counts: tuple[int, ...], works: Callable[[int], Awaitable[boo
 async def _answers(chooser: Chooser, options: int) -> bool:
     names = [f"{n}" for n in range(options)]
     try:
-        found, _ = await chooser.choose("Which number?", [names])
+        probabilities, _ = await chooser.choose("Which number?", [names])
     except EndpointError:
         return False
-    return len(found[0]) == options
+    return len(probabilities[0]) == options
 
 
-async def _gives_logprobs(endpoint: Endpoint, top: int) -> bool:
-    try:
-        given, _ = await Logprobs(endpoint, top).alternatives(choice_prompt("A shopper.", PROBED))
-    except EndpointError:
-        return False
-    # A server may cut the number down without a word.
-    return len(given) >= top and bool(letter_probabilities(given))
+async def _alternatives(endpoint: Endpoint) -> tuple[int, float]:
+    """How many alternatives of a token the server gives, and how much of the probability is the
+    options' letters'; nothing where no letter is among them."""
+    for top in TOP_COUNTS:
+        prompt = choice_prompt("A shopper.", PROBED)
+        try:
+            given, _ = await Logprobs(endpoint, top).alternatives(prompt)
+        except EndpointError:
+            continue
+        of_letter = letter_probabilities(given)
+        asked = [of_letter[letter] for letter in LETTERS[: len(PROBED)] if letter in of_letter]
+        # A server may cut the number down without a word.
+        if len(given) >= top and asked:
+            return top, round(min(sum(asked), 1.0), 6)
+    return 0, 0.0
 
 
 async def _letters(endpoint: Endpoint) -> int:
@@ -119,10 +130,9 @@ async def _ranked(ranker: Ranker) -> Ranking | None:
     """A ranking, where the server answers what this ranker asks."""
     candidates = [Item(title, title) for title in PROBED]
     try:
-        ranking, _ = await ranker.rank(RankingContext("A shopper.", "N/A"), candidates)
+        return await ranker.rank(RankingContext("A shopper.", "N/A"), candidates)
     except EndpointError:
         return None
-    return ranking
 
 
 async def _holds_to_schema(endpoint: Endpoint) -> bool:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from math import isclose, isfinite, log
 from typing import Any
 
-from lrgd.agents.endpoint.client import Endpoint, Usage, translated_errors
+from lrgd.agents.endpoint.client import Endpoint
+from lrgd.agents.endpoint.replies import usage_in
 from lrgd.agents.prompts import RankingContext, option_names, rerank_query
 from lrgd.agents.ranking.likelihood import softmax
-from lrgd.agents.values import Item, Ranking, ranking_by
+from lrgd.agents.values import Item, Ranking, Usage, ranking_by
 from lrgd.core.errors import EndpointError
 
 TOLERANCE = 1e-3
@@ -39,9 +40,7 @@ class RerankRanker:
     note_weight: float | None = None
     """None: the demonstration is part of the one query."""
 
-    async def rank(
-        self, context: RankingContext, candidates: Sequence[Item]
-    ) -> tuple[Ranking, Usage]:
+    async def rank(self, context: RankingContext, candidates: Sequence[Item]) -> Ranking:
         """Scores that are no probabilities (logits, sigmoids) rank all the same.
 
         Raises:
@@ -49,7 +48,7 @@ class RerankRanker:
         """
         if self.note_weight is None or not context.note_alone:
             scores, used = await self._scores(context.text, context, candidates)
-            return ranking_by(scores, candidates, _probabilities(scores)), used
+            return ranking_by(scores, candidates, _probabilities(scores), used)
         (known, used), (noted, more) = await asyncio.gather(
             self._scores(context.without_note, context, candidates),
             self._scores(context.note_alone, context, candidates),
@@ -58,7 +57,7 @@ class RerankRanker:
             item: log(max(known[item], LEAST)) + self.note_weight * log(max(noted[item], LEAST))
             for item in known
         }
-        return ranking_by(pooled, candidates, softmax(pooled, 1.0)), used + more
+        return ranking_by(pooled, candidates, softmax(pooled, 1.0), used + more)
 
     async def _scores(
         self, text: str, context: RankingContext, candidates: Sequence[Item]
@@ -72,13 +71,13 @@ class RerankRanker:
             "top_n": len(names),
             "baseline_query": rerank_query(context.content_free),
         }
-        with translated_errors(self.endpoint.name):
-            answer = await self.endpoint.client.post("/rerank", body=body, cast_to=dict[str, Any])
+
+        def read(answer: Any) -> tuple[dict[str, float], Usage]:
             given = [(r["index"], float(r["relevance_score"])) for r in answer["results"]]
-            used = answer.get("usage") or {}
-        scores = dict(zip(names.values(), self._by_document(given, len(names)), strict=True))
-        prompt_tokens = used.get("prompt_tokens", used.get("total_tokens", 0))
-        return scores, Usage(1, prompt_tokens)
+            scores = self._by_document(given, len(names))
+            return dict(zip(names.values(), scores, strict=True)), usage_in(answer)
+
+        return await self.endpoint.ask("/rerank", body, read)
 
     def _by_document(self, given: Sequence[tuple[int, float]], count: int) -> list[float]:
         scores = {index: score for index, score in given if isfinite(score)}

@@ -4,8 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lrgd.agents.endpoint.client import Usage
-from lrgd.agents.recommender import Ranker
+from lrgd.agents.recommender import CustomRanker, ranking_of
 from lrgd.agents.values import Ranking, RankingTask
 from lrgd.evals.runs.folder import UserRecord
 from lrgd.graphs.settings import LoopSettings
@@ -15,18 +14,17 @@ Kind = Literal["floor", "model", "ablation"]
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class Resources:
     """What a method may use."""
 
-    ranker: Ranker
+    ranker: CustomRanker
     embed: Embed
     settings: LoopSettings
     popularity: Mapping[str, int]
     """Item id -> its interactions, those that are anybody's target left out."""
 
 
-Result = tuple[Ranking, Usage]
-Rank = Callable[[Tools, RankingTask, UserRecord], Awaitable[Result]]
+Rank = Callable[[Resources, RankingTask, UserRecord], Awaitable[Ranking]]
 Pick = Callable[[UserRecord], Demonstration | None]
 
 
@@ -42,21 +40,23 @@ class Method:
     """Which of a user's demonstrations it ranks with; None where it needs no optimisation."""
     changes: Mapping[str, Any] | None = None
     """Settings of the optimisation it needs that are not the run's own."""
+    shared: bool = False
+    """Whether it ranks with the texts that `--shared` found: it is left out where none were."""
 
 
 def prompted(name: str, kind: Kind, pick: Pick, changes: Mapping[str, Any] | None = None) -> Method:
     """A method that has the model rank with one of the user's demonstrations."""
 
-    async def rank(tools: Tools, task: RankingTask, record: UserRecord) -> Result:
-        return await with_demonstration(tools, task, pick(record))
+    async def rank(resources: Resources, task: RankingTask, record: UserRecord) -> Ranking:
+        return await with_demonstration(resources, task, pick(record))
 
     return Method(name, kind, rank, pick, changes)
 
 
 async def with_demonstration(
-    tools: Tools, task: RankingTask, demonstration: Demonstration | None
-) -> Result:
+    resources: Resources, task: RankingTask, demonstration: Demonstration | None
+) -> Ranking:
     """The model's ranking, with a demonstration in its prompt or with none."""
     text = demonstration.text if demonstration else None
-    context = tools.settings.ranking_context(task, text)
-    return await tools.ranker.rank(context, task.candidates)
+    context = resources.settings.ranking_context(task, text)
+    return await ranking_of(resources.ranker, context, task.candidates)

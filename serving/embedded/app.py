@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from lrgd.core.errors import LrgdError
+from lrgd.core.validation import first_fault
 from lrgd.serving.embedded.engine import Engine
 from lrgd.serving.embedded.generation import Step, Writing
 from lrgd.serving.embedded.protocol import (
@@ -261,9 +262,8 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
 
 async def _malformed(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"][1:])
-    return _error(400, f"{field}: {first['msg']}")
+    # The first part of a place is "body", which whoever wrote it knows.
+    return _error(400, first_fault(error, "body", skipped=1))
 
 
 async def _bounded(request: Request, answer: Any) -> Any:

@@ -7,9 +7,9 @@ the weights with what they were chosen on. Source: QRHead, arXiv 2506.09944.
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from lrgd.core.errors import InputError
+from lrgd.core.validation import input_checked
 
 FILE = "heads.json"
 SHIPPED = Path(__file__).parent / "heads"
@@ -51,9 +51,7 @@ def load_heads(folder: Path, name: str) -> RetrievalHeads | None:
     """
     for path in (folder / FILE, SHIPPED / f"{name}.json"):
         if path.is_file():
-            try:
-                return RetrievalHeads.model_validate_json(path.read_text("utf-8"))
-            except (OSError, ValidationError) as error:
-                reason = " ".join(str(error).split())[:200]
-                raise InputError(f"{path}: no file of retrieval heads: {reason}") from error
+            content = path.read_bytes()
+            with input_checked(f"{path}: no file of retrieval heads", "file"):
+                return RetrievalHeads.model_validate_json(content)
     return None

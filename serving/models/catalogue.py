@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lrgd.agents.ranking.modes import RankingMode
+from lrgd.agents.values import RankingMode
 from lrgd.core.errors import InputError
+from lrgd.core.validation import input_checked
 
 FILE = Path(__file__).parent / "catalogue.yaml"
 DEFAULT = "smollm2-135m"
@@ -84,15 +85,13 @@ def load_catalogue(file: Path) -> Mapping[str, ModelEntry]:
         InputError: no such file, no YAML, or a field that is wrong; names both.
     """
     try:
-        found = _Catalogue.model_validate(yaml.safe_load(file.read_text("utf-8")))
+        content = yaml.safe_load(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"cannot read the catalogue {file}: {reason}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "models"
-        raise InputError(f"{file}: {field}: {first['msg']}") from error
-    return {entry.name: entry for entry in found.models}
+    with input_checked(file, "models"):
+        models = _Catalogue.model_validate(content).models
+    return {entry.name: entry for entry in models}
 
 
 def entry_of(name: str) -> ModelEntry:

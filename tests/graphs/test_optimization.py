@@ -10,13 +10,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from lrgd.agents.endpoint.client import Usage
+from lrgd.agents.endpoint.client import EndpointSettings, connect
 from lrgd.agents.evaluator import effect
 from lrgd.agents.prompts import RankingContext
+from lrgd.agents.ranking.choices import SystemOne
+from lrgd.agents.ranking.heats import ChoiceRanker
+from lrgd.agents.recommender import ShuffledRanker
 from lrgd.agents.values import Item, Ranking, RankingTask
 from lrgd.core.errors import EndpointUnavailable
 from lrgd.graphs import LoopSettings, build_graph
 from lrgd.memory import DemonstrationMemory
+from tests.loopback import Answer, LoopbackModel, sensible
 from tests.scripted import ScriptedChat, WordRanker, task
 
 # With WordRanker, a word of the target (c1, "blue boat") puts it first; a word of another
@@ -90,11 +94,8 @@ async def test_the_judge_chooses_by_rank_or_by_probability(
 class RankOnly(WordRanker):
     """Tells no probabilities, as a written list."""
 
-    async def rank(
-        self, context: RankingContext, candidates: Sequence[Item]
-    ) -> tuple[Ranking, Usage]:
-        ranking, usage = await super().rank(context, candidates)
-        return replace(ranking, probabilities={}), usage
+    async def rank(self, context: RankingContext, candidates: Sequence[Item]) -> Ranking:
+        return replace(await super().rank(context, candidates), probabilities={})
 
 
 async def test_without_probabilities_the_rank_chooses_under_either_judge(
@@ -220,9 +221,24 @@ async def test_prompt_order_and_regularisation_reach_both_stages(
     assert "Be brief." in ranker.asked[0]
 
 
-async def test_a_passing_fault_is_tried_again(memory: DemonstrationMemory) -> None:
-    state, _, _ = await run(memory, [EndpointUnavailable("later"), MISS], paths=1, rounds=1)
-    assert state["chosen"].text == MISS
+@pytest.mark.parametrize("failing", ["/v1/chat/completions", "/v1/systemone"])
+async def test_a_request_is_repeated_by_the_endpoint_and_by_nobody_else(
+    memory: DemonstrationMemory, failing: str
+) -> None:
+    def respond(path: str, body: dict[str, Any]) -> Answer:
+        return (503, {}, {"retry-after-ms": "1"}) if path == failing else sensible(path, body)
+
+    with LoopbackModel(respond) as server:
+        async with connect(EndpointSettings(server.url, "m", max_retries=3)) as endpoint:
+            graph = build_graph(
+                model=endpoint.chat_model(temperature=0.8, max_tokens=64),
+                ranker=ShuffledRanker(ChoiceRanker(SystemOne(endpoint), 50), 1),
+                memory=memory,
+                settings=LoopSettings(paths=1, rounds=1),
+            )
+            with pytest.raises(EndpointUnavailable, match="HTTP 503"):
+                await graph.ainvoke({"task": task()})
+    assert [path for path, *_ in server.requests].count(failing) == 1 + 3
 
 
 async def test_optimisation_needs_a_known_target(memory: DemonstrationMemory) -> None:

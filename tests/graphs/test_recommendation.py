@@ -4,7 +4,7 @@ from lrgd.graphs import build_recommendation_graph
 from lrgd.memory import Demonstration, DemonstrationMemory
 from tests.scripted import WordRanker, task
 
-OWN = Demonstration("u1", "wants something blue", path=0, round=1, effect=0.5, chosen=True)
+OWN = Demonstration("u1", "wants something blue", path=0, round=1, ranks=(3,), chosen=True)
 
 
 async def recommend(memory: DemonstrationMemory):  # type: ignore[no-untyped-def]
@@ -15,7 +15,7 @@ async def recommend(memory: DemonstrationMemory):  # type: ignore[no-untyped-def
 async def test_a_users_best_demonstration_is_recalled_and_ranked_with(
     memory: DemonstrationMemory,
 ) -> None:
-    await memory.remember(replace(OWN, text="old lamp", round=2, effect=1.0, chosen=False))
+    await memory.remember(replace(OWN, text="old lamp", round=2, ranks=(1,), chosen=False))
     await memory.remember(OWN)
     state = await recommend(memory)
     assert (state["source"], state["demonstrations"]) == ("own", [OWN])

@@ -1,5 +1,6 @@
 import asyncio
 from dataclasses import replace
+from math import log2
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,8 @@ import pytest
 from lrgd.memory import Demonstration, DemonstrationMemory
 from tests.scripted import hashed_words
 
-KITES = Demonstration("u1", "likes red kites", path=0, round=1, effect=0.5, dataset="d")
-LAMPS = Demonstration("u1", "wants old lamps", path=1, round=2, effect=0.9, dataset="d")
+KITES = Demonstration("u1", "likes red kites", path=0, round=1, ranks=(3,), dataset="d")
+LAMPS = Demonstration("u1", "wants old lamps", path=1, round=2, ranks=(1, 2), dataset="d")
 
 
 async def test_what_was_remembered_is_recalled_whole_and_best_first(
@@ -80,7 +81,41 @@ async def test_it_outlives_the_process(tmp_path: Path) -> None:
     assert await again.recall("u1", dataset="d") == [KITES]
 
 
+async def test_a_store_of_an_earlier_version_kept_effects_and_no_ranks(tmp_path: Path) -> None:
+    memory = DemonstrationMemory.at(tmp_path / "m", hashed_words)
+    await memory.remember(KITES)
+    (old,) = memory._collection.opened.get()["metadatas"] or []
+    row = {key: value for key, value in old.items() if key != "ranks"}
+    memory._collection.opened.delete(ids=[KITES.id])
+    memory._collection.opened.add(
+        ids=[KITES.id],
+        documents=[KITES.text],
+        metadatas=[row],
+        embeddings=hashed_words([KITES.text]),
+    )
+    for _ in range(2):  # as it was written, and once it was written again
+        (read,) = await memory.recall("u1", dataset="d")
+        assert (read.effect, read.rank, read.ranks) == (KITES.effect, 3, ())
+        await memory.remember(read)
+
+
+async def test_the_value_of_a_metric_of_ones_own_is_kept(memory: DemonstrationMemory) -> None:
+    own = replace(KITES, worth=0.1)
+    await memory.remember(own)
+    assert await memory.recall("u1", dataset="d") == [own]
+    assert (own.effect, own.rank) == (0.1, 3)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 7, 255])
+def test_effect_and_rank_follow_from_the_ranks(rank: int) -> None:
+    one = replace(KITES, ranks=(rank,))
+    assert (one.rank, one.effect) == (rank, 1 / log2(rank + 1))
+    assert replace(one, ranks=(), worth=one.effect).rank == rank
+    assert replace(one, ranks=(1, 3)).effect == (1 + 1 / 2) / 2
+    assert (replace(one, ranks=()).rank, replace(one, ranks=()).effect) == (None, 0.0)
+
+
 def test_the_id_depends_on_what_made_it_and_not_on_how_it_fared() -> None:
-    assert KITES.id == replace(KITES, effect=0.1, chosen=True).id
+    assert KITES.id == replace(KITES, ranks=(9,), chosen=True).id
     assert KITES.id != replace(KITES, path=1).id
     assert KITES.id != replace(KITES, parents=("x",)).id

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lrgd.agents.ranking.modes import RankingMode
+from lrgd.agents.values import RankingMode
 from lrgd.graphs import LoopSettings, build_graph, build_recommendation_graph
 from lrgd.serving.embedded.heads import FILE, RetrievalHeads
 from lrgd.serving.server import serve_embedded

@@ -20,13 +20,13 @@ from typing import Any
 import pytest
 
 from lrgd.agents.endpoint.client import EndpointSettings, connect
-from lrgd.agents.prompts import ranking_context
+from lrgd.agents.prompts import PromptSettings
 from lrgd.agents.ranking.choices import Logprobs, SystemOne
 from lrgd.agents.ranking.heats import ChoiceRanker
 from lrgd.agents.ranking.listwise import ListwiseRanker
-from lrgd.agents.ranking.modes import RankingMode, ranker_for
+from lrgd.agents.ranking.modes import ranker_for
 from lrgd.agents.ranking.probe import probe
-from lrgd.agents.values import RankingTask
+from lrgd.agents.values import RankingMode, RankingTask
 from lrgd.evals.data.bundle import Bundle
 from lrgd.evals.metrics import ndcg_at
 from lrgd.graphs import LoopSettings, build_graph, build_recommendation_graph
@@ -37,7 +37,7 @@ from tests.families import make
 pytestmark = pytest.mark.vllm
 
 PYTHON = Path(os.environ.get("LRGD_VLLM_PYTHON", ".venv-vllm/bin/python"))
-LRGD = [sys.executable, "-c", "from lrgd.cli import main; main()"]
+LRGD = [sys.executable, "-c", "from lrgd.cli.main import main; main()"]
 START_S = 600
 
 
@@ -140,11 +140,11 @@ async def test_a_typed_question_and_its_letters_are_the_same_reading(
 ) -> None:
     for user in list(bundle.users)[:5]:
         task = bundle.task(user, "test")
-        state = ranking_context(task, "likes boats")
+        context = PromptSettings().ranking_context(task, "likes boats")
         async with connect(qwen) as endpoint:
-            typed, _ = await ChoiceRanker(SystemOne(endpoint), 26).rank(state, task.candidates)
+            typed = await ChoiceRanker(SystemOne(endpoint), 26).rank(context, task.candidates)
             logprobs = Logprobs(endpoint, 64)
-            lettered, _ = await ChoiceRanker(logprobs, 26).rank(state, task.candidates)
+            lettered = await ChoiceRanker(logprobs, 26).rank(context, task.candidates)
         shares = lettered.probabilities
         total = sum(shares.values())
         for item, p in shares.items():
@@ -160,7 +160,7 @@ async def test_structured_output_names_only_candidates(
     async with connect(qwen) as endpoint:
         model = endpoint.chat_model(temperature=0.0, max_tokens=1024)
         ranker = ListwiseRanker(model, as_json=True)
-        ranking, _ = await ranker.rank(ranking_context(task, None), task.candidates)
+        ranking = await ranker.rank(PromptSettings().ranking_context(task), task.candidates)
     audit = ranking.audit
     assert (audit.out_of_set, audit.named + audit.duplicates, audit.truncated) == (0, 10, False)
 
@@ -173,7 +173,7 @@ async def test_smollm2_ranks_by_likelihood_above_chance(
         ranker = ranker_for(endpoint, "likelihood", await probe(endpoint))
         for user in bundle.users:
             task = bundle.task(user, "test")
-            ranking, _ = await ranker.rank(ranking_context(task, None), task.candidates)
+            ranking = await ranker.rank(PromptSettings().ranking_context(task), task.candidates)
             assert ranking.audit.missing == 0
             ndcg.append(float(ndcg_at(10, ranking.rank_of(str(task.target_id)))))
     # Random over 20 candidates: 0.23 on average.
@@ -195,6 +195,6 @@ async def test_the_prefix_cache_serves_what_the_calls_for_a_user_share(
     async with connect(smollm) as endpoint:
         ranker = ChoiceRanker(Logprobs(endpoint, 64), 26)
         for _ in range(4):
-            await ranker.rank(ranking_context(task, None), task.candidates)
+            await ranker.rank(PromptSettings().ranking_context(task), task.candidates)
     queries, hits = counted("queries") - before[0], counted("hits") - before[1]
     assert 0 < hits <= queries

@@ -7,10 +7,17 @@ from typing import Any
 
 import pytest
 
-from lrgd.agents.endpoint.client import Endpoint, EndpointSettings, connect, thinking
+from lrgd.agents.endpoint.client import (
+    Endpoint,
+    EndpointSettings,
+    connect,
+    spoken_dialect,
+    thinking,
+)
 from lrgd.agents.ranking.choices import SystemOne
 from lrgd.agents.ranking.heats import ChoiceRanker
 from lrgd.agents.ranking.listwise import ListwiseRanker
+from lrgd.agents.values import Usage
 from lrgd.core.errors import EndpointError, EndpointUnavailable
 from tests.loopback import Answer, LoopbackModel, completion
 from tests.scripted import CONTEXT, task
@@ -37,7 +44,7 @@ async def test_a_decision_ranks_by_probability() -> None:
     body = {"answers": {"1": {"probabilities": probabilities}}, "usage": {"input_tokens": 9}}
     with LoopbackModel(always(200, body)) as server:
         async with connect(settings(server.url)) as endpoint:
-            ranking, usage = await decision(endpoint).rank(CONTEXT, CANDIDATES)
+            ranking = await decision(endpoint).rank(CONTEXT, CANDIDATES)
     path, request, authorization = server.requests[0]
     assert path == "/v1/systemone"
     assert request["state"] == "STATE"
@@ -46,7 +53,7 @@ async def test_a_decision_ranks_by_probability() -> None:
     # Ties keep the candidate order.
     assert ranking.order == ("c1", "c2", "c0", "c3")
     assert ranking.probabilities["c1"] == 0.4
-    assert (usage.calls, usage.prompt_tokens) == (1, 9)
+    assert ranking.usage == Usage(1, 9, 0)
 
 
 @pytest.mark.parametrize(
@@ -63,16 +70,16 @@ async def test_listwise_asks_the_chat_model_and_parses_its_list() -> None:
     with LoopbackModel(always(200, completion("1. old lamp\n2. red kite"))) as server:
         async with connect(settings(server.url)) as endpoint:
             model = endpoint.chat_model(temperature=0.0, max_tokens=9)
-            ranking, usage = await ListwiseRanker(model).rank(CONTEXT, CANDIDATES)
+            ranking = await ListwiseRanker(model).rank(CONTEXT, CANDIDATES)
     assert ranking.order == ("c3", "c0", "c1", "c2")
     assert ranking.audit.missing == 2
-    assert (usage.calls, usage.prompt_tokens, usage.completion_tokens) == (1, 5, 3)
+    assert ranking.usage == Usage(1, 5, 3)
 
 
 async def test_an_unreachable_server_is_told_in_one_line_without_the_key() -> None:
     async with connect(settings("http://127.0.0.1:9/v1")) as endpoint:
         with pytest.raises(EndpointUnavailable, match=r"no answer from m at http://127") as caught:
-            await endpoint.check()
+            await spoken_dialect(endpoint)
     assert "secret" not in str(caught.value)
     assert "secret" not in repr(endpoint.settings)
 
@@ -81,14 +88,14 @@ async def test_a_wrong_model_name_is_the_servers_refusal() -> None:
     with LoopbackModel(always(404, {"error": {"message": "no such model"}})) as server:
         async with connect(settings(server.url)) as endpoint:
             with pytest.raises(EndpointError, match="no such model"):
-                await endpoint.check()
+                await spoken_dialect(endpoint)
 
 
 async def test_a_server_that_comes_back_is_used_again() -> None:
     answers = [(503, {}, {}), (429, {}, {"Retry-After": "0"}), (200, completion("x"), {})]
     with LoopbackModel(lambda path, body: answers.pop(0)) as server:
         async with connect(settings(server.url, max_retries=2)) as endpoint:
-            await endpoint.check()
+            await spoken_dialect(endpoint)
     assert len(server.requests) == 3
 
 
@@ -109,7 +116,7 @@ async def test_a_request_that_takes_too_long_is_given_up() -> None:
     with LoopbackModel(never) as server:
         async with connect(settings(server.url, timeout_s=0.2)) as endpoint:
             with pytest.raises(EndpointUnavailable, match="no answer"):
-                await endpoint.check()
+                await spoken_dialect(endpoint)
             go.set()
 
 
@@ -129,7 +136,7 @@ async def test_no_more_requests_are_under_way_than_were_allowed() -> None:
     with LoopbackModel(counted) as server:
         # Waiting for a free connection is no fault, however short the timeout.
         async with connect(settings(server.url, concurrency=3, timeout_s=5.0)) as endpoint:
-            await asyncio.gather(*(endpoint.check() for _ in range(20)))
+            await asyncio.gather(*(spoken_dialect(endpoint) for _ in range(20)))
     assert most == 3
     assert len(server.requests) == 20
 
@@ -144,7 +151,7 @@ async def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(
         monkeypatch.setenv("http_proxy", proxy.url)
         for url in (local.url, "http://models.invalid/v1"):
             async with connect(settings(url)) as endpoint:
-                await endpoint.check()
+                await spoken_dialect(endpoint)
     assert [path for path, *_ in local.requests] == ["/v1/chat/completions"]
     assert [path for path, *_ in proxy.requests] == ["http://models.invalid/v1/chat/completions"]
 

@@ -7,8 +7,8 @@ import pytest
 from langgraph.cache.memory import InMemoryCache
 from langgraph.cache.sqlite import SqliteCache
 
+from lrgd.agents.endpoint.budget import Budget
 from lrgd.agents.endpoint.client import EndpointSettings, connect
-from lrgd.agents.endpoint.meter import Budget
 from lrgd.agents.generator import Generator
 from lrgd.agents.prompts import RankingContext
 from lrgd.agents.ranking.choices import SystemOne
@@ -41,7 +41,7 @@ async def test_the_same_request_is_paid_once_even_over_restarts(tmp_path: Path) 
     assert paid == (0, 0, 4)
     assert rankings[:4] == rankings[4:]
     # What a call would have cost is told all the same: records do not depend on luck.
-    assert rankings[1][1].calls == 1
+    assert rankings[1].usage.calls == 1
 
 
 async def test_two_equal_requests_under_way_are_one() -> None:
@@ -81,7 +81,7 @@ async def test_a_failed_request_is_neither_paid_nor_kept() -> None:
             assert (endpoint.meter.calls, len(server.requests)) == (1, 2)
 
 
-@pytest.mark.parametrize("budget", [Budget(calls=2), Budget(tokens=14)])
+@pytest.mark.parametrize("budget", [Budget(calls=2), Budget(tokens=7 + 211)])
 async def test_a_spent_budget_asks_nothing_more_and_does_not_retry(budget: Budget) -> None:
     with LoopbackModel() as server:
         async with connect(settings(server, max_retries=2), budget=budget) as endpoint:

@@ -12,7 +12,8 @@ from lrgd.agents.ranking.choices import (
     SystemOne,
     letter_probabilities,
 )
-from lrgd.core.errors import EndpointError
+from lrgd.agents.values import Usage
+from lrgd.core.errors import EndpointError, RankingFailed
 from tests.loopback import Answer, LoopbackModel, Sensible, completion
 
 NAMELESS_TOKEN = {"choices": [{"logprobs": {"content": [{"top_logprobs": [{}]}]}}]}
@@ -75,10 +76,12 @@ async def ask(kind: type[Decisions] | Any, answer: Any) -> Any:
             return (await kind(endpoint).choose("STATE", HEATS[:1]))[0]
 
 
-async def test_a_refused_decision_has_no_probabilities() -> None:
+async def test_a_refused_decision_is_a_failed_ranking() -> None:
     refusal = {"answers": [{"type": "refusal"}], "model": "m"}
     usage = {"input_tokens": 1, "output_tokens": 0}
-    assert await ask(Decisions, {**refusal, "usage": usage}) == [{}]
+    with pytest.raises(RankingFailed, match="answered a question by a refusal") as caught:
+        await ask(Decisions, {**refusal, "usage": usage})
+    assert (caught.value.kind, caught.value.paid) == ("refused", Usage(1, 1).counts)
 
 
 @pytest.mark.parametrize("kind", [SystemOne, Decisions, lambda e: Logprobs(e, 20)])

@@ -1,14 +1,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrgd.agents.endpoint.client import Usage
 from lrgd.agents.ranking.choices import Probabilities
 from lrgd.agents.ranking.heats import ChoiceRanker, heats_of, merged
-from lrgd.agents.values import Item
+from lrgd.agents.values import Item, Usage
+from lrgd.core.errors import RankingFailed
 from tests.scripted import CONTEXT
 
 
@@ -17,11 +18,12 @@ class Luce:
     """Chooses by fixed strengths, as Luce's axiom has it; says nothing of options with none."""
 
     strengths: dict[str, float]
+    open_ended: ClassVar[bool] = False
     asked: list[list[int]] = field(default_factory=list)
     """Sizes of the heats of each request."""
 
     async def choose(
-        self, state: str, questions: Sequence[Sequence[str]]
+        self, context: str, questions: Sequence[Sequence[str]]
     ) -> tuple[list[Probabilities], Usage]:
         self.asked.append([len(options) for options in questions])
         return [self._shares(options) for options in questions], Usage(1, 10, 1)
@@ -55,33 +57,33 @@ async def test_of_a_chooser_that_keeps_luces_axiom_heats_lose_nothing(
 ) -> None:
     items = candidates(len(strengths))
     chooser = Luce({item.title: s for item, s in zip(items, strengths, strict=True)})
-    ranking, usage = await ChoiceRanker(chooser, limit).rank(CONTEXT, items)
+    ranking = await ChoiceRanker(chooser, limit).rank(CONTEXT, items)
     assert sorted(ranking.order) == sorted(item.id for item in items)
     total = sum(strengths)
     for item, strength in zip(items, strengths, strict=True):
         assert ranking.probabilities[item.id] == pytest.approx(strength / total)
-    assert usage.calls == len(chooser.asked)
+    assert ranking.usage.calls == len(chooser.asked)
     assert max(size for sizes in chooser.asked for size in sizes) <= limit
 
 
 async def test_fifty_candidates_on_a_server_with_26_options_are_two_heats_and_a_final() -> None:
     chooser = Luce({f"title {n}": 1.0 + n for n in range(50)})
-    ranking, _ = await ChoiceRanker(chooser, 26).rank(CONTEXT, candidates(50))
+    ranking = await ChoiceRanker(chooser, 26).rank(CONTEXT, candidates(50))
     assert chooser.asked == [[25, 25], [26]]
     assert ranking.order == tuple(f"i{n}" for n in reversed(range(50)))
 
 
 async def test_candidates_without_a_probability_follow_and_are_counted() -> None:
     chooser = Luce({"title 3": 0.9, "title 1": 0.1})
-    ranking, _ = await ChoiceRanker(chooser, 3).rank(CONTEXT, candidates(5))
+    ranking = await ChoiceRanker(chooser, 3).rank(CONTEXT, candidates(5))
     assert ranking.order == ("i3", "i1", "i0", "i2", "i4")
     assert (ranking.audit.named, ranking.audit.missing) == (2, 3)
 
 
-async def test_a_model_that_says_nothing_leaves_the_candidate_order() -> None:
-    ranking, _ = await ChoiceRanker(Luce({}), 3).rank(CONTEXT, candidates(7))
-    assert ranking.order == tuple(f"i{n}" for n in range(7))
-    assert ranking.audit.missing == 7
+async def test_a_model_that_says_nothing_ranks_nothing() -> None:
+    with pytest.raises(RankingFailed, match="no probability to any of 7") as caught:
+        await ChoiceRanker(Luce({}), 3).rank(CONTEXT, candidates(7))
+    assert (caught.value.kind, caught.value.paid) == ("empty", Usage(1, 10, 1).counts)
 
 
 def test_a_heat_without_chances_in_the_final_comes_last() -> None:

@@ -9,8 +9,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from langgraph.cache.memory import InMemoryCache
 
+from lrgd.agents.endpoint.budget import Budget
 from lrgd.agents.endpoint.client import Endpoint, EndpointSettings, connect
-from lrgd.agents.endpoint.meter import Budget
 from lrgd.agents.prompts import RankingContext
 from lrgd.agents.ranking.frame import ChatFrame
 from lrgd.agents.ranking.likelihood import LikelihoodRanker, Likelihoods
@@ -63,7 +63,7 @@ async def test_a_score_is_what_the_shopper_adds_to_the_titles_likelihood(generat
     with LoopbackModel(echoing(by_character)) as server:
         async with connect(settings(server)) as endpoint:
             ranker = LikelihoodRanker(likelihoods(endpoint, generated), alpha=0.8)
-            ranking, usage = await ranker.rank(KITES, CANDIDATES)
+            ranking = await ranker.rank(KITES, CANDIDATES)
     # A title's end of turn is five characters more. Only "red kite" has a "k".
     length = {c.id: len(c.title) + len("<end>") for c in CANDIDATES}
     scores = {i: -n + 0.8 * n + (0.5 if i == "c0" else 0.0) for i, n in length.items()}
@@ -72,8 +72,9 @@ async def test_a_score_is_what_the_shopper_adds_to_the_titles_likelihood(generat
         assert ranking.probabilities[i] == pytest.approx(weight / sum(weights.values()))
     assert ranking.order == tuple(sorted(scores, key=lambda i: -scores[i]))
     assert (ranking.audit.named, ranking.audit.missing) == (4, 0)
-    assert (usage.calls, usage.completion_tokens) == (2, 0)
-    assert usage.prompt_tokens == sum(len(p) for body in asked(server) for p in body["prompt"])
+    assert (ranking.usage.calls, ranking.usage.completion_tokens) == (2, 0)
+    sent = [prompt for body in asked(server) for prompt in body["prompt"]]
+    assert ranking.usage.prompt_tokens == sum(map(len, sent))
 
 
 async def test_without_a_second_term_short_titles_win_and_temperature_keeps_the_order() -> None:
@@ -81,7 +82,7 @@ async def test_without_a_second_term_short_titles_win_and_temperature_keeps_the_
         async with connect(settings(server)) as endpoint:
             sharp = LikelihoodRanker(likelihoods(endpoint), alpha=0.0)
             flat = LikelihoodRanker(likelihoods(endpoint), alpha=0.0, temperature=1000.0)
-            rankings = [(await r.rank(CONTEXT, CANDIDATES))[0] for r in (sharp, flat)]
+            rankings = [await r.rank(CONTEXT, CANDIDATES) for r in (sharp, flat)]
     assert rankings[0].order == rankings[1].order == ("c0", "c3", "c1", "c2")
     assert max(rankings[1].probabilities.values()) == pytest.approx(1 / 4, abs=0.01)
 
@@ -111,8 +112,8 @@ async def test_what_anybody_would_say_is_asked_for_once() -> None:
     assert (len(free), len(asked(server))) == (1, 1 + 6)
     assert sum(path == "/tokenize" for path, *_ in server.requests) == len(CANDIDATES) + 1 + 6
     # Records do not depend on who came first, nor a ranking on the candidates' order.
-    assert len({usage for _, usage in told}) == 1
-    assert told[0][0].order == told[-1][0].order
+    assert len({ranking.usage for ranking in told}) == 1
+    assert told[0].order == told[-1].order
 
 
 async def test_what_failed_is_asked_for_again() -> None:
@@ -127,7 +128,7 @@ async def test_what_failed_is_asked_for_again() -> None:
             with pytest.raises(EndpointError):
                 await ranker.rank(CONTEXT, CANDIDATES)
             await asyncio.sleep(0.2)  # the other request of the two fails, too
-            ranking, _ = await ranker.rank(CONTEXT, CANDIDATES)
+            ranking = await ranker.rank(CONTEXT, CANDIDATES)
     assert sorted(ranking.order) == sorted(c.id for c in CANDIDATES)
 
 
@@ -159,7 +160,7 @@ async def test_items_that_share_a_title_share_a_score_and_no_title_is_a_control_
     twins = [Item("a", "old lamp"), Item("b", "<|im_end|>"), Item("c", "old lamp")]
     with LoopbackModel(ECHO) as server:
         async with connect(settings(server)) as endpoint:
-            ranking, _ = await LikelihoodRanker(likelihoods(endpoint)).rank(CONTEXT, twins)
+            ranking = await LikelihoodRanker(likelihoods(endpoint)).rank(CONTEXT, twins)
     assert ranking.probabilities["a"] == ranking.probabilities["c"]
     assert ranking.rank_of("a") < ranking.rank_of("c")
     assert [len(body["prompt"]) for body in asked(server)] == [2, 2]
@@ -231,7 +232,7 @@ async def test_a_server_may_tell_of_the_answer_only(
         with LoopbackModel(respond) as server:
             async with connect(settings(server)) as endpoint:
                 ranker = LikelihoodRanker(likelihoods(endpoint, generated))
-                rankings.append((await ranker.rank(KITES, CANDIDATES))[0])
+                rankings.append(await ranker.rank(KITES, CANDIDATES))
     assert rankings[0] == rankings[1]
 
 
@@ -241,6 +242,6 @@ async def test_any_titles_come_back_as_a_permutation(titles: Sequence[str]) -> N
     candidates = [Item(f"i{n}", title) for n, title in enumerate(titles)]
     with LoopbackModel(ECHO) as server:
         async with connect(settings(server)) as endpoint:
-            ranking, _ = await LikelihoodRanker(likelihoods(endpoint)).rank(CONTEXT, candidates)
+            ranking = await LikelihoodRanker(likelihoods(endpoint)).rank(CONTEXT, candidates)
     assert sorted(ranking.order) == sorted(c.id for c in candidates)
     assert sum(ranking.probabilities.values()) == pytest.approx(1.0)

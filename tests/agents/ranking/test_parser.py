@@ -127,3 +127,28 @@ def test_whatever_was_written_the_ranking_is_a_permutation(
     assert ranking.audit.named + ranking.audit.missing == len(ITEMS)
     assert ranking.strict is not None
     assert {item for item in ranking.strict if item} <= set(ranking.order[: ranking.audit.named])
+
+
+SIGNS = ["\u2665", "\u2764\ufe0f", "\U0001f3ae", "\U0001f468\u200d\U0001f469", "...", "\u2026", "?",
+         "!!!", "*", "**", "-", "#", "_", ">", "|", ":", "()", "[]", "{}", '"', "1.",
+         "+", ":-)"]  # fmt: skip
+
+
+@given(st.permutations(SIGNS).map(lambda s: s[:12]), st.sampled_from(["{1}", "{0}. {1}", "- {1}"]))
+def test_titles_of_signs_only_are_told_apart(titles: list[str], line: str) -> None:
+    items = [Item(str(n), title) for n, title in enumerate(sorted(titles))]
+    names = {item.title: item.id for item in items}
+    wanted = tuple(names[title] for title in titles)
+    text = "\n".join(line.format(n, title) for n, title in enumerate(titles, start=1))
+    assert parse_list(text, items).order == wanted
+    in_json = json.dumps({"ranking": titles})
+    assert parse_list(in_json, items).strict == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['1. **\u2764**\n2. "..."', "\u2764 | ...", '["\u2764", "\u2026"]', "- '\u2764'\n- `...`"],
+)
+def test_signs_in_markup_or_another_form_are_found(text: str) -> None:
+    items = [Item("a", "..."), Item("b", "\u2764\ufe0f"), Item("c", "Halo")]
+    assert parse_list(text, items).order == ("b", "a", "c")

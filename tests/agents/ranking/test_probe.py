@@ -9,10 +9,10 @@ from lrgd.agents.ranking.frame import ChatFrame
 from lrgd.agents.ranking.heats import ChoiceRanker
 from lrgd.agents.ranking.likelihood import LikelihoodRanker
 from lrgd.agents.ranking.listwise import ListwiseRanker
-from lrgd.agents.ranking.modes import Abilities, RankingMode, choose_mode, chooser_for, ranker_for
+from lrgd.agents.ranking.modes import Abilities, choose_mode, chooser_for, ranker_for
 from lrgd.agents.ranking.probe import probe
 from lrgd.agents.ranking.rerank import RerankRanker
-from lrgd.agents.values import Item
+from lrgd.agents.values import Item, RankingMode
 from lrgd.core.errors import EndpointError, EndpointUnavailable
 from tests.loopback import LoopbackModel, Sensible
 from tests.scripted import CONTEXT
@@ -129,5 +129,5 @@ async def test_any_mode_ranks_any_titles_as_a_permutation(mode: RankingMode) -> 
             for count in (2, 26, 60):
                 titles = ["".join(rng.choices("ab \"'<|>é\n", k=3)) for _ in range(count)]
                 candidates = [Item(f"i{n}", title) for n, title in enumerate(titles)]
-                ranking, _ = await ranker.rank(CONTEXT, candidates)
+                ranking = await ranker.rank(CONTEXT, candidates)
                 assert sorted(ranking.order) == sorted(c.id for c in candidates)
