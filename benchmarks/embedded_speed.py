@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from lrgd.agents.endpoint.client import connect
-from lrgd.agents.prompts import option_names, ranking_context, rerank_query, title_prompt
+from lrgd.agents.prompts import PromptSettings, option_names, rerank_query, title_prompt
 from lrgd.agents.ranking.rerank import RerankRanker
 from lrgd.agents.values import RankingTask
 from lrgd.evals.data.bundle import load_bundle
@@ -61,7 +61,7 @@ class Ways:
         self.reranker = Reranker(documents, self.heads.by_layer)
 
     def by_attention(self, task: RankingTask, note: str) -> None:
-        context = ranking_context(task, note)
+        context = PromptSettings().ranking_context(task, note)
         query, baseline = rerank_query(context.text), rerank_query(context.content_free)
         scores = self.reranker.scores(query, list(option_names(task.candidates)), baseline)
         probabilities(scores, self.heads)
@@ -89,7 +89,8 @@ class Ways:
     def answers(self, task: RankingTask, note: str) -> tuple[list[list[int]], int]:
         """Token ids of prompt and each title as its answer, and where the answer begins."""
         tokenizer = self.weights.tokenizer
-        asked = [{"role": "user", "content": title_prompt(ranking_context(task, note).text)}]
+        context = PromptSettings().ranking_context(task, note)
+        asked = [{"role": "user", "content": title_prompt(context.text)}]
         prompt = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
         ends = [tokenizer.encode(f"{c.title}{tokenizer.eos_token}") for c in task.candidates]
         return [[*prompt, *end] for end in ends], len(prompt)
@@ -143,7 +144,7 @@ async def first_answer(folder: Path, task: RankingTask) -> float:
     """Seconds from the start of the server's process to its first ranking."""
     began = perf_counter()
     async with serve_embedded(folder, DEFAULT) as settings, connect(settings) as endpoint:
-        await RerankRanker(endpoint).rank(ranking_context(task, None), task.candidates)
+        await RerankRanker(endpoint).rank(PromptSettings().ranking_context(task), task.candidates)
         return perf_counter() - began
 
 

@@ -24,12 +24,12 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lrgd.agents.endpoint.client import EndpointSettings, connect
-from lrgd.agents.prompts import listwise_prompt, option_names, ranking_context
-from lrgd.agents.ranking.modes import RankingMode, ranker_for
+from lrgd.agents.prompts import PromptSettings, listwise_prompt, option_names
+from lrgd.agents.ranking.modes import ranker_for
 from lrgd.agents.ranking.parser import parse_list
 from lrgd.agents.ranking.probe import probe
 from lrgd.agents.recommender import Ranker
-from lrgd.agents.values import Ranking, RankingTask
+from lrgd.agents.values import Ranking, RankingMode, RankingTask
 from lrgd.core.errors import EndpointError
 from lrgd.evals.data.bundle import load_bundle
 from lrgd.evals.metrics import ndcg_at
@@ -82,9 +82,10 @@ def batches(tasks: Sequence[RankingTask]) -> Iterator[Sequence[RankingTask]]:
 @torch.no_grad()
 def generated(batch: Sequence[RankingTask], model: torch.nn.Module, tokenizer: object) -> list[str]:
     """The lists that the model writes for a batch, greedily."""
+    contexts = [PromptSettings().ranking_context(task) for task in batch]
     prompts = [
-        listwise_prompt(ranking_context(t, None).text, list(option_names(t.candidates)), TITLES)
-        for t in batch
+        listwise_prompt(context.text, list(option_names(task.candidates)), TITLES)
+        for context, task in zip(contexts, batch, strict=True)
     ]
     chats = [[{"role": "user", "content": prompt}] for prompt in prompts]
     inputs = tokenizer.apply_chat_template(  # type: ignore[attr-defined]
@@ -118,8 +119,8 @@ async def served(
 
 async def ranked(tasks: Sequence[RankingTask], ranker: Ranker) -> list[Ranking]:
     """All tasks at once; the endpoint's connections bound how many are under way."""
-    asked = (ranker.rank(ranking_context(t, None), t.candidates) for t in tasks)
-    return [ranking for ranking, _ in await asyncio.gather(*asked)]
+    asked = (ranker.rank(PromptSettings().ranking_context(t), t.candidates) for t in tasks)
+    return await asyncio.gather(*asked)
 
 
 def main() -> None:

@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 
 from langgraph.cache.sqlite import SqliteCache
 
-from lrgd.agents.endpoint.meter import Budget
+from lrgd.agents.endpoint.budget import Budget
+from lrgd.agents.endpoint.meter import Meter
+from lrgd.core.machine import machine_errors
+from lrgd.evals.runs.folder import RunFolder
 from lrgd.runs import Run
-from lrgd.show import paid_line
 from lrgd.workbench import Workbench, open_workbench
 
 T = TypeVar("T")
@@ -32,7 +34,7 @@ def with_workbench(
     """Do a job with the run's model and memory (or another one); say what it paid."""
 
     async def opened() -> T:
-        answers = SqliteCache[bytes](path=str(run.folder.answers)) if cache else None
+        answers = open_answers(run.folder) if cache else None
         async with open_workbench(
             memory or run.folder.memory, run.choice, cache=answers, budget=budget
         ) as bench:
@@ -43,3 +45,24 @@ def with_workbench(
 
     gc.set_threshold(COLLECT_AFTER)
     return asyncio.run(opened())
+
+
+def open_answers(folder: RunFolder) -> SqliteCache[bytes]:
+    """The answers that a run paid for. Raises MachineError where they cannot be opened."""
+    with machine_errors(folder.answers):
+        return SqliteCache[bytes](path=str(folder.answers))
+
+
+def paid_line(meter: Meter) -> str:
+    """What a command paid, in one sentence."""
+    return (
+        f"Paid: {meter.calls} calls, {meter.prompt_tokens} prompt and {meter.completion_tokens} "
+        f"completion tokens; {meter.repeated} requests were answered before."
+        + (
+            f" The server did not count the tokens of {meter.unknown} calls."
+            if meter.unknown
+            else ""
+        )
+        + (f" {meter.lost} more got no reply and may have been paid, too." if meter.lost else "")
+        + "".join(f" Noticed: {n} {what}." for what, n in meter.notices.counts.items())
+    )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lrgd.agents.ranking.modes import RankingMode
+from lrgd.agents.values import RankingMode
 from lrgd.evals.data.candidates import Strategy
 
 BundlePath = Annotated[Path, typer.Argument(help="Folder of the bundle.")]
@@ -41,6 +41,13 @@ Model = Annotated[
         "of `lrgd models`, a folder, or a name on the model hub."
     ),
 ]
+Writer = Annotated[
+    str | None,
+    typer.Option(
+        help="Another model that writes the demonstrations, named as --model is; --model ranks."
+    ),
+]
+WriterUrl = Annotated[str | None, typer.Option(help="Server of --writer; else it is started here.")]
 Key = Annotated[
     str,
     typer.Option(envvar="LRGD_API_KEY", help="Key of that server.", show_default=False),
@@ -52,6 +59,12 @@ Ranking = Annotated[
         "token's alternatives. likelihood: each title as the answer. listwise: a written list. "
         "Without it what the server does best, see `lrgd doctor`."
     ),
+]
+NoteTokens = Annotated[
+    int, typer.Option(min=1, help="Tokens that a written demonstration may have.")
+]
+RankingTokens = Annotated[
+    int, typer.Option(min=1, help="Tokens that a written ranking may have (--ranking listwise).")
 ]
 MaxCalls = Annotated[
     int | None, typer.Option(min=1, help="Budget: model calls that this command may pay.")

@@ -6,20 +6,22 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 from pydantic import TypeAdapter
 
-from lrgd.agents.endpoint.client import Usage
-from lrgd.agents.ranking.modes import RankingMode
+from lrgd.agents.values import RankingMode, Usage
 from lrgd.core.errors import InputError
+from lrgd.core.files import replace_file
 from lrgd.evals.data.bundle import Bundle, load_bundle
-from lrgd.evals.methods import Tools
-from lrgd.evals.report.findings import Findings, findings
+from lrgd.evals.methods import Resources
 from lrgd.evals.report.page import ReportFiles, write_report
+from lrgd.evals.report.report import Report, report_of
 from lrgd.evals.runs.arms import Arm, Evaluation, arms_of, optimisations
 from lrgd.evals.runs.evaluate import score_users
-from lrgd.evals.runs.folder import RunFolder, RunHeader, UserRecord
-from lrgd.evals.runs.optimize import optimize_users
+from lrgd.evals.runs.folder import FailedCall, RunFolder, RunHeader, UserRecord
+from lrgd.evals.runs.optimize import OPTIMIZATION, optimize_users
+from lrgd.evals.runs.shared import SharedSearch, search
 from lrgd.graphs import LoopSettings, build_graph, build_recommendation_graph, open_checkpoints
 from lrgd.graphs.recommendation import RecommendationState
 from lrgd.memory import DemonstrationMemory
@@ -47,6 +49,18 @@ class Run:
     def optimized(self) -> bool:
         return len(self.records) == len(self.header.users)
 
+    @property
+    def failed(self) -> list[FailedCall]:
+        """The users without a record whose calls failed, the last time each."""
+        done = {record.user_id for record in self.records}
+        calls = {c.user_id: c for c in self.folder.failed.read() if c.step == OPTIMIZATION}
+        return [call for user, call in calls.items() if user not in done]
+
+    @property
+    def tried(self) -> bool:
+        """Whether every user is done or has failed."""
+        return len(self.records) + len(self.failed) == len(self.header.users)
+
     def variant(self, settings: LoopSettings) -> "Run":
         """The same run with other settings, in a folder inside this one's; itself where equal."""
         own, other = self.header.settings.model_dump(), settings.model_dump()
@@ -61,11 +75,26 @@ class Run:
 
     def arms(self, wanted: Evaluation) -> list[Arm]:
         """The arms of an evaluation, with the records that there are."""
+        of_folder: dict[Path, list[UserRecord]] = {}
 
         def records(settings: LoopSettings) -> list[UserRecord]:
-            return self.variant(settings).records
+            variant = self.variant(settings)
+            folder = variant.folder.folder
+            if folder not in of_folder:
+                of_folder[folder] = variant.records
+            return of_folder[folder]
 
-        return list(arms_of(wanted, self.header.settings, records))
+        return list(arms_of(wanted, self.header.settings, records, self.header.before_shared))
+
+    def failed_in(self, wanted: Evaluation) -> list[FailedCall]:
+        """The calls behind what has no score in an evaluation, the last time each."""
+        known = {(s.method, s.seed, s.user_id) for s in self.folder.scores.read()}
+        calls = {(c.step, c.seed, c.user_id): c for c in self.folder.failed.read()}
+        arms = self.arms(wanted)
+        keys = {(a.method.name, a.seed, user) for a in arms for user in self.header.users}
+        found = [call for key, call in calls.items() if key in keys - known]
+        variants = {s.model_dump_json(): self.variant(s) for s in (a.settings for a in arms)}
+        return [*found, *(call for variant in variants.values() for call in variant.failed)]
 
     def ready(self, wanted: Evaluation) -> bool:
         """Whether every optimisation is done and every ranking scored."""
@@ -91,10 +120,11 @@ def plan(
         bundle=str(bundle_path.resolve()),
         bundle_sha256=bundle.sha256,
         model=choice.name,
+        writer=choice.writer.name if choice.writer else None,
         ranking=str(choice.ranking),
         shuffles=choice.shuffles,
         users=tuple(list(bundle.users)[:users]),
-        settings=settings.model_copy(update={"dataset": bundle.name, "model": choice.name}),
+        settings=settings.model_copy(update={"dataset": bundle.name, "model": choice.writer_name}),
     )
     return Run(RunFolder(path), bundle, header, choice)
 
@@ -109,7 +139,9 @@ def begin(run: Run, *, resume: bool) -> Run:
     return run
 
 
-def reopen(path: Path, choice: ModelChoice, bundle_path: Path | None = None) -> Run:
+def reopen(
+    path: Path, choice: ModelChoice, bundle_path: Path | None = None, *, writes: bool = True
+) -> Run:
     """A run that exists, to be used with the model and the ranking mode it was made with.
 
     Raises:
@@ -130,8 +162,34 @@ def reopen(path: Path, choice: ModelChoice, bundle_path: Path | None = None) -> 
             f"{path} was made with {header.model}, not {choice.name}: "
             "give the --base-url and the --model of the run"
         )
+    if writes and (choice.writer.name if choice.writer else None) != header.writer:
+        raise InputError(
+            f"{path} was made with --writer {header.writer or 'left out'}: give the run's own"
+        )
     mode = TypeAdapter[RankingMode](RankingMode).validate_python(header.ranking)
     return Run(folder, bundle, header, replace(choice, ranking=mode, shuffles=header.shuffles))
+
+
+async def search_shared(run: Run, bench: Workbench, calls: int) -> SharedSearch:
+    """Search the texts that the run's users share, and keep what was found in its folder.
+
+    Args:
+        calls: users to write and rank for, in all.
+
+    Raises:
+        InputError: too few users or calls.
+    """
+    tasks = [run.bundle.task(user, "validation") for user in run.header.users]
+    result = await search(tasks, run.header.settings, bench.model, bench.ranker, calls)
+    replace_file(run.folder.shared, result.model_dump_json(indent=2) + "\n")
+    return result
+
+
+def with_shared(run: Run, result: SharedSearch) -> Run:
+    """A planned run that begins with these texts."""
+    before = run.header.settings
+    changes = {"settings": before.model_copy(update=result.texts), "before_shared": before}
+    return replace(run, header=run.header.model_copy(update=changes))
 
 
 async def optimize(run: Run, bench: Workbench, display: Display, name: str = "LRGD") -> None:
@@ -154,6 +212,7 @@ async def optimize(run: Run, bench: Workbench, display: Display, name: str = "LR
             graph,
             run.folder.records,
             at_once=bench.users_at_once,
+            failed=run.folder.failed,
             report=display.optimizing(name, len(run.header.users)),
         )
 
@@ -188,6 +247,16 @@ class Estimate:
     usage: Usage
     """Of the whole run, the pilot included."""
 
+    @property
+    def sentence(self) -> str:
+        """What the run will need, for a person."""
+        need = self.usage
+        return (
+            f"The run of {self.users} users needs about {need.calls} calls, {need.prompt_tokens} "
+            f"prompt and {need.completion_tokens} completion tokens (tried: {self.tried} users, "
+            "whose answers are kept for the run)."
+        )
+
 
 async def estimate(run: Run, bench: Workbench) -> Estimate:
     """Optimise a few of the run's users for real, elsewhere, and multiply.
@@ -210,13 +279,16 @@ async def score(run: Run, wanted: Evaluation, bench: Workbench, display: Display
     """Optimise what is not optimised yet, and score every method on the run's test tasks."""
     await optimize_variants(run, wanted, bench, display)
     arms = run.arms(wanted)
-    tools = Tools(bench.ranker, bench.memory.embed, run.header.settings, run.bundle.popularity)
+    resources = Resources(
+        bench.ranker, bench.memory.embed, run.header.settings, run.bundle.popularity
+    )
     await score_users(
         run.bundle,
         arms,
-        tools,
+        resources,
         run.folder.scores,
         at_once=bench.users_at_once,
+        failed=run.folder.failed,
         report=display.scoring(len(arms) * len(run.header.users)),
     )
 
@@ -226,16 +298,16 @@ async def recommend(run: Run, bench: Workbench, user: str) -> RecommendationStat
     graph = build_recommendation_graph(
         ranker=bench.ranker, memory=bench.memory, settings=run.header.settings
     )
-    state: RecommendationState = await graph.ainvoke({"task": run.bundle.task(user, "test")})
-    return state
+    return cast(RecommendationState, await graph.ainvoke({"task": run.bundle.task(user, "test")}))
 
 
-def found(run: Run, wanted: Evaluation) -> Findings:
+def report_on(run: Run, wanted: Evaluation) -> Report:
     """What a scored run says."""
     scores = run.folder.scores.read()
-    return findings(run.bundle, run.header, wanted, run.arms(wanted), scores)
+    failed = run.failed_in(wanted)
+    return report_of(run.bundle, run.header, wanted, run.arms(wanted), scores, failed)
 
 
-def report(run: Run, said: Findings) -> ReportFiles:
+def save_report(run: Run, report: Report) -> ReportFiles:
     """Write the report of a scored run into its folder."""
-    return write_report(run.folder.report, said)
+    return write_report(run.folder.report, report)

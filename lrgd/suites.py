@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lrgd import runs
-from lrgd.agents.endpoint.meter import Budget
+from lrgd.agents.endpoint.budget import Budget
 from lrgd.evals.data.bundle import load_bundle
 from lrgd.evals.runs.arms import Evaluation
 from lrgd.evals.runs.suites import Suite
@@ -36,7 +36,7 @@ def begin(
         InputError: the folder holds another run.
     """
     planned = runs.plan(bundle, folder, choice, suite.loop(), users or suite.users)
-    return runs.begin(planned, resume=folder.exists())
+    return runs.begin(planned, resume=True)
 
 
 def do(

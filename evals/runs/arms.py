@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lrgd.evals.runs.folder import UserRecord
-from lrgd.evals.methods import (FLOORS, MAIN, METHODS, Method)
-from lrgd.graphs.settings import LoopSettings
 from lrgd.core.errors import InputError
+from lrgd.evals.methods import FLOORS, MAIN, METHODS, Method
+from lrgd.evals.runs.folder import UserRecord
+from lrgd.graphs.settings import LoopSettings
 
 REFERENCE = "zero-shot"
 
@@ -52,9 +52,9 @@ def evaluation(names: str, seeds: int = 1, reference: str = REFERENCE) -> Evalua
         if name.strip().casefold() not in known:
             some = ", ".join(n.removeprefix("LRGD, ") for n in METHODS)
             raise InputError(f"no method {name.strip()!r}; there are: main, all, {some}")
-    found = {known[name.strip().casefold()] for name in asked}
-    found |= {*FLOORS, "LRGD", *(MAIN if names == "main" else METHODS if names == "all" else ())}
-    methods = tuple(name for name in METHODS if name in found)
+    chosen = {known[name.strip().casefold()] for name in asked}
+    chosen |= {*FLOORS, "LRGD", *(MAIN if names == "main" else METHODS if names == "all" else ())}
+    methods = tuple(name for name in METHODS if name in chosen)
     return Evaluation(methods, seeds, known[reference.strip().casefold()])
 
 
@@ -68,19 +68,25 @@ def arms_of(
     wanted: Evaluation,
     base: LoopSettings,
     records: Callable[[LoopSettings], Sequence[UserRecord]],
+    before: LoopSettings | None = None,
 ) -> Iterator[Arm]:
     """Every arm of an evaluation, in the order of its methods.
 
     Args:
         base: settings of the run.
         records: the records of the optimisation with these settings.
+        before: the run's settings before its shared texts were searched; None where they were not.
+            What reads neither optimisation nor search ranks with them.
     """
     for name in wanted.methods:
         method = METHODS[name]
+        if method.shared and before is None:
+            continue
         optimised = method.pick is not None
         for seed in range(base.seed, base.seed + wanted.seeds) if optimised else (None,):
             settings = settings_of(method, base, seed)
-            yield Arm(method, seed, settings, records(settings))
+            ranks_with = settings if optimised or method.shared else before or settings
+            yield Arm(method, seed, ranks_with, records(settings))
 
 
 def optimisations(wanted: Evaluation, base: LoopSettings) -> list[LoopSettings]:

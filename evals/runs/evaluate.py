@@ -5,39 +5,49 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
 
-from lrgd.evals.runs.arms import Arm
+from lrgd.core.errors import RankingFailed
 from lrgd.evals.data.bundle import Bundle
-from lrgd.evals.runs.folder import (Lines, Score, UserRecord)
-from lrgd.evals.methods import Tools
+from lrgd.evals.methods import Resources
+from lrgd.evals.runs.arms import Arm
+from lrgd.evals.runs.folder import FailedCall, Lines, Score, UserRecord
 
 
 async def score_users(
     bundle: Bundle,
     arms: Sequence[Arm],
-    tools: Tools,
+    resources: Resources,
     scores: Lines[Score],
     *,
     at_once: int,
+    failed: Lines[FailedCall] | None = None,
     report: Callable[[Score], None] = lambda score: None,
 ) -> list[Score]:
     """Rank every user's test task in every arm; what is scored already is not asked again.
 
+    A ranking that got no answer has no score, and is asked for again the next time.
+
     Args:
-        tools: the arms' own settings replace its settings.
+        failed: where such rankings are noted.
+        resources: the arms' own settings replace its settings.
         report: told of every score, those of an earlier start too.
 
     Returns:
-        A score for each arm and user.
+        A score for each arm and user, failed rankings left out.
     """
     known = {(s.method, s.seed, s.user_id): s for s in scores.read()}
     gate = asyncio.Semaphore(at_once)
 
-    async def one(arm: Arm, record: UserRecord) -> Score:
+    async def one(arm: Arm, record: UserRecord) -> Score | None:
         score = known.get((arm.method.name, arm.seed, record.user_id))
         if score is None:
-            async with gate:
-                score = await _score(bundle, arm, record, replace(tools, settings=arm.settings))
-            scores.append(score)
+            own = replace(resources, settings=arm.settings)
+            try:
+                async with gate:
+                    score = await _score(bundle, arm, record, own)
+            except RankingFailed as error:
+                _note(failed, arm, record, error)
+                return None
+            await scores.add(score)
         report(score)
         return score
 
@@ -49,13 +59,22 @@ async def score_users(
             (id(arm), record.user_id): group.create_task(one(arm, record))
             for arm, record in sorted(asked, key=lambda pair: pair[1].user_id)
         }
-    return [tasks[id(arm), record.user_id].result() for arm, record in asked]
+    results = [tasks[id(arm), record.user_id].result() for arm, record in asked]
+    return [score for score in results if score is not None]
 
 
-async def _score(bundle: Bundle, arm: Arm, record: UserRecord, tools: Tools) -> Score:
+def _note(
+    failed: Lines[FailedCall] | None, arm: Arm, record: UserRecord, error: RankingFailed
+) -> None:
+    if failed is not None:
+        call = FailedCall(record.user_id, arm.method.name, error.kind, str(error), arm.seed)
+        failed.append(call)
+
+
+async def _score(bundle: Bundle, arm: Arm, record: UserRecord, resources: Resources) -> Score:
     task = bundle.task(record.user_id, "test")
     began = perf_counter()
-    ranking, usage = await arm.method.rank(tools, task, record)
+    ranking = await arm.method.rank(resources, task, record)
     target = str(task.target_id)
     return Score(
         method=arm.method.name,
@@ -63,7 +82,7 @@ async def _score(bundle: Bundle, arm: Arm, record: UserRecord, tools: Tools) -> 
         rank=ranking.rank_of(target),
         strict_rank=ranking.strict_rank_of(target),
         audit=ranking.audit,
-        usage=usage,
+        usage=ranking.usage,
         seconds=perf_counter() - began,
         seed=arm.seed,
     )

@@ -5,17 +5,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from lrgd.evals.runs.arms import (REFERENCE, Evaluation, evaluation)
+from lrgd.core.errors import InputError
+from lrgd.core.validation import input_checked
 from lrgd.evals.data.bundle import Bundle
 from lrgd.evals.data.candidates import Strategy
 from lrgd.evals.data.preparation import SourceFormat, read_data
 from lrgd.evals.data.protocol import freeze
 from lrgd.evals.data.sample import sample_world
+from lrgd.evals.runs.arms import REFERENCE, Evaluation, evaluation
 from lrgd.graphs.settings import LoopSettings
 from lrgd.memory.embeddings import Embed
-from lrgd.core.errors import InputError
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -42,20 +43,20 @@ class SuiteData(_Strict):
 
         Args:
             path: the data set's files.
-            embed: of titles, for the strategy "hard".
+            embed: turns titles into vectors, for the strategy "hard".
 
         Raises:
             InputError: no path where files are needed, or malformed files.
         """
-        found, origin = sample_world(), dict[str, Any]()
+        dataset, origin = sample_world(), dict[str, Any]()
         if self.source != "sample":
             if path is None:
                 raise InputError(f"the suite reads {self.source} files: name them, --data DIR")
-            found, origin = read_data(
+            dataset, origin = read_data(
                 self.source, path, k_core=self.k_core, min_rating=self.min_rating
             )
         rest = self.model_dump(exclude={"source", "k_core", "min_rating"})
-        return freeze(found, **rest, embed=embed, origin=origin)
+        return freeze(dataset, **rest, embed=embed, origin=origin)
 
 
 class Suite(_Strict):
@@ -66,9 +67,9 @@ class Suite(_Strict):
     """What it is for, in a sentence or two."""
     data: SuiteData
     users: Annotated[int, Field(ge=2)] = 1000
-    """Of the bundle's, the first so many."""
+    """How many of the bundle's users are taken, from the first on."""
     settings: Mapping[str, Any] = {}
-    """Of the optimisation, as far as they are not the defaults: fields of LoopSettings."""
+    """The optimisation's settings that are not the defaults: fields of LoopSettings."""
     methods: str = "all"
     seeds: Positive = 1
     shuffles: Positive = 1
@@ -90,13 +91,12 @@ def load_suite(file: Path) -> Suite:
         InputError: no such file, no YAML, or a field that is wrong; names it.
     """
     try:
-        suite = Suite.model_validate(yaml.safe_load(file.read_text("utf-8")))
-        suite.loop()
-        suite.evaluation()
+        content = yaml.safe_load(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"cannot read the suite {file}: {' '.join(str(error).split())}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "suite"
-        raise InputError(f"{file}: {field}: {first['msg']}") from error
+    with input_checked(file, "suite"):
+        suite = Suite.model_validate(content)
+    with input_checked(f"{file}: settings", "settings"):
+        suite.loop()
+    suite.evaluation()
     return suite

@@ -1,11 +1,12 @@
 """Run folders of earlier versions stay readable."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from math import log2
 from pathlib import Path
 from typing import Any
 
-from lrgd.agents.endpoint.client import Usage
+from lrgd.agents.values import Usage
 from lrgd.evals.runs.folder import Lines, RunHeader, UserRecord
 from lrgd.graphs import LoopSettings
 from lrgd.graphs.state import PathState, Trial
@@ -13,8 +14,9 @@ from lrgd.memory import Demonstration
 
 
 def record() -> UserRecord:
-    written = Demonstration(user_id="u", text="Likes boats.", path=0, round=1, effect=1.0)
-    path = PathState(0, (Trial(written, "usable", 1), Trial(written, "names_target")))
+    written = Demonstration(user_id="u", text="Likes boats.", path=0, round=1, ranks=(1,))
+    unusable = replace(written, ranks=())
+    path = PathState(0, (Trial(written, "usable"), Trial(unusable, "names_target")))
     return UserRecord("u", (path,), (), written, "solved", Usage(2, 3, 4))
 
 
@@ -26,9 +28,27 @@ def test_a_record_from_before_log_probabilities_is_read(tmp_path: Path) -> None:
     assert Lines(tmp_path / "journal.jsonl", UserRecord).read() == [record()]
 
 
+def test_a_record_from_before_ranks_were_kept_has_the_same_ranks_and_effects(
+    tmp_path: Path,
+) -> None:
+    old: dict[str, Any] = asdict(record())
+    trials = old["paths"][0]["trials"]
+    for written, mean in [(old["chosen"], 0.75), (trials[0]["demonstration"], 1 / log2(8))]:
+        del written["ranks"], written["worth"]
+        written["effect"] = mean  # 0.75: over two tasks, 1 / log2(2) and 1 / log2(4)
+    trials[0]["rank"] = 7
+    (tmp_path / "journal.jsonl").write_text(json.dumps(old) + "\n")
+    (read,) = Lines(tmp_path / "journal.jsonl", UserRecord).read()
+    assert read.chosen is not None
+    assert (read.chosen.effect, read.chosen.rank) == (0.75, 2)
+    (trial, unusable) = read.paths[0].trials
+    assert (trial.rank, trial.demonstration.effect) == (7, 1 / log2(8))
+    assert (unusable.rank, unusable.demonstration.effect) == (None, 0.0)
+
+
 def test_a_log_probability_comes_back_as_it_was(tmp_path: Path) -> None:
-    written = Demonstration(user_id="u", text="Likes boats.", path=0, round=1, effect=1.0)
-    path = PathState(0, (Trial(written, "usable", 1, log_probability=-0.1),))
+    written = Demonstration(user_id="u", text="Likes boats.", path=0, round=1, ranks=(1,))
+    path = PathState(0, (Trial(written, "usable", log_probability=-0.1),))
     lines = Lines(tmp_path / "journal.jsonl", UserRecord)
     lines.append(UserRecord("u", (path,), (), written, "solved", Usage()))
     (found,) = lines.read()

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from lrgd.agents.endpoint.client import Usage
-from lrgd.agents.values import RankingAudit
+from lrgd.agents.values import RankingAudit, Usage
 from lrgd.core.errors import InputError
 from lrgd.evals.data.bundle import Bundle
-from lrgd.evals.methods import FLOORS, MAIN, METHODS, Tools
-from lrgd.evals.report.curves import rejected, round_means
-from lrgd.evals.report.findings import Findings, findings, numbers, verdict
+from lrgd.evals.methods import FLOORS, MAIN, METHODS, Resources
+from lrgd.evals.report.rounds import rejected, round_means
+from lrgd.evals.report.report import Report, headline, report_of
 from lrgd.evals.report.page import write_report
-from lrgd.evals.report.results import results, scored_methods
+from lrgd.evals.report.method_results import method_results, scores_by_method
 from lrgd.evals.runs.arms import Arm, Evaluation, arms_of, evaluation, optimisations
 from lrgd.evals.runs.evaluate import score_users
 from lrgd.evals.runs.folder import Lines, RunFolder, RunHeader, Score, UserRecord
@@ -27,6 +26,8 @@ from tests.scripted import ScriptedChat, WordRanker, hashed_words
 SETTINGS = LoopSettings(paths=2, rounds=4, dataset="sample")
 USERS = 4
 MAIN_TABLE = Evaluation()
+UNSHARED = [name for name in MAIN if not METHODS[name].shared]
+"""The main table of a run whose shared texts were not searched."""
 
 
 @pytest.fixture
@@ -107,17 +108,17 @@ async def score(
     records: list[UserRecord],
     wanted: Evaluation = MAIN_TABLE,
 ) -> list[Score]:
-    tools = Tools(WordRanker(), hashed_words, SETTINGS, bundle.popularity)
+    tools = Resources(WordRanker(), hashed_words, SETTINGS, bundle.popularity)
     return await score_users(bundle, arms(records, wanted), tools, folder.scores, at_once=3)
 
 
 async def found(
     folder: RunFolder, bundle: Bundle, wanted: Evaluation = MAIN_TABLE
-) -> tuple[Findings, list[UserRecord]]:
+) -> tuple[Report, list[UserRecord]]:
     records = await optimize(folder, bundle)
     scores = await score(folder, bundle, records, wanted)
     run = header(users=tuple(r.user_id for r in records), model="<b>model</b>")
-    return findings(bundle, run, wanted, arms(records, wanted), scores), records
+    return report_of(bundle, run, wanted, arms(records, wanted), scores), records
 
 
 async def test_every_method_is_scored_on_the_same_users_once(
@@ -125,7 +126,7 @@ async def test_every_method_is_scored_on_the_same_users_once(
 ) -> None:
     records = await optimize(folder, bundle)
     scores = await score(folder, bundle, records)
-    assert len(scores) == len(MAIN) * USERS
+    assert len(scores) == len(UNSHARED) * USERS
     written = folder.scores.path.read_bytes()
     assert await score(folder, bundle, records) == scores
     assert folder.scores.path.read_bytes() == written
@@ -153,7 +154,7 @@ async def test_the_table_pairs_every_method_with_the_reference(
     folder: RunFolder, bundle: Bundle
 ) -> None:
     said, _ = await found(folder, bundle)
-    assert [row.method for row in said.rows] == list(MAIN)
+    assert [row.method for row in said.rows] == UNSHARED
     by_name = {row.method: row for row in said.rows}
     difference = by_name["LRGD"].differences["nDCG@10"]
     assert difference.mean == pytest.approx(
@@ -184,7 +185,7 @@ def test_seeds_that_differ_have_their_spread() -> None:
     made = arms([], wanted)
     ranks = {arm.seed: 1 if arm.seed == SETTINGS.seed else 3 for arm in made}
     scores = [Score(a.method.name, u, ranks[a.seed], seed=a.seed) for a in made for u in "ab"]
-    rows = {row.method: row for row in results(scored_methods(scores, made), "zero-shot")}
+    rows = {row.method: row for row in method_results(scores_by_method(scores, made), "zero-shot")}
     assert rows["LRGD"].means["nDCG@10"] == pytest.approx((1 + 0.5) / 2)
     assert rows["LRGD"].seed_sd["nDCG@10"] == pytest.approx(0.5 / 2**0.5)
     assert rows["LRGD"].n == 2
@@ -210,9 +211,9 @@ def test_an_ablation_that_the_run_is_already_is_not_optimised_again() -> None:
 def test_methods_on_different_users_are_not_compared() -> None:
     made = arms([])
     scores = [Score(a.method.name, u, 1, seed=a.seed) for a in made for u in ("a", "b")]
-    assert len(results(scored_methods(scores, made), "zero-shot")) == len(MAIN)
+    assert len(method_results(scores_by_method(scores, made), "zero-shot")) == len(UNSHARED)
     with pytest.raises(InputError, match="same users"):
-        scored_methods(scores[:-1], made)
+        scores_by_method(scores[:-1], made)
 
 
 async def test_the_report_is_one_page_with_its_plots_inside(
@@ -224,9 +225,9 @@ async def test_the_report_is_one_page_with_its_plots_inside(
     assert page.count("data:image/svg+xml;base64,") == 4
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "&lt;b&gt;model" in page
-    assert verdict(said.rows, "zero-shot") in page.replace("&#39;", "'")
+    assert said.headline in page.replace("&#39;", "'")
     assert all(plot.read_bytes().startswith(b"\x89PNG") for plot in files.plots)
-    assert json.loads(files.numbers.read_text()) == json.loads(json.dumps(numbers(said)))
+    assert json.loads(files.numbers.read_text()) == json.loads(json.dumps(said.as_dict()))
     assert "| LRGD, m = 1 " in (tmp_path / "report" / "quality.md").read_text()
     assert "LRGD, m = 1 " in (tmp_path / "report" / "quality.tex").read_text()
     assert page.count("<h3>shopper-") == len(said.stories) == 3
@@ -240,7 +241,7 @@ def test_the_verdict_names_the_floors_that_are_not_beaten() -> None:
         scores = [
             Score(a.method.name, u, ranks[a.method.name], seed=a.seed) for a in made for u in "ab"
         ]
-        return verdict(results(scored_methods(scores, made), "zero-shot"), "zero-shot")
+        return headline(method_results(scores_by_method(scores, made), "zero-shot"), "zero-shot")
 
     assert "does not beat the floor MiniLM cosine." in said()
     ranks["BM25"] = ranks["random"] = 4
@@ -284,3 +285,13 @@ def test_a_run_folder_goes_on_only_with_the_same_run(folder: RunFolder) -> None:
         folder.begin(header(model="other"), resume=True)
     with pytest.raises(InputError, match="no run at"):
         RunFolder(folder.folder / "no").header()
+
+
+def test_a_searched_prompt_has_a_row_and_zero_shot_keeps_the_one_before() -> None:
+    before, base = SETTINGS, SETTINGS.model_copy(update={"instruction": "Guess."})
+    of_method = {arm.method.name: arm for arm in arms_of(MAIN_TABLE, base, lambda s: [], before)}
+    assert of_method["shared prompt"].settings == base
+    assert of_method["LRGD"].settings == base
+    assert of_method["zero-shot"].settings == before
+    plain = [arm.method.name for arm in arms_of(MAIN_TABLE, SETTINGS, lambda s: [])]
+    assert plain == UNSHARED

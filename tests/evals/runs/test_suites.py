@@ -29,3 +29,13 @@ def test_a_suite_of_files_needs_to_know_where_they_are() -> None:
     suite = load_suite(next(file for file in SUITES if file.stem == "games"))
     with pytest.raises(InputError, match="--data DIR"):
         suite.data.bundle(None, None)
+
+
+def test_a_setting_that_is_wrong_is_named_with_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text("name: s\nabout: s\ndata: {source: sample}\nsettings: {rounds: many}\n")
+    with pytest.raises(InputError, match=r"s\.yaml: settings: rounds: Input should be a valid"):
+        load_suite(file)
+    file.write_text("- name\n")
+    with pytest.raises(InputError, match=r"s\.yaml: suite: "):
+        load_suite(file)

@@ -14,7 +14,7 @@ from lrgd.evals.runs.folder import RunFolder
 from lrgd.graphs import LoopSettings
 from tests.loopback import LoopbackModel, Sensible
 
-LRGD = [sys.executable, "-c", "from lrgd.cli import main; main()"]
+LRGD = [sys.executable, "-c", "from lrgd.cli.main import main; main()"]
 
 
 def optimize(
@@ -68,3 +68,46 @@ def test_judging_by_probability_needs_probabilities(saved: Path, tmp_path: Path)
 
 def test_the_demo_has_rounds_enough_for_a_perturbation() -> None:
     assert signature(demo).parameters["rounds"].default >= LoopSettings().first_perturbed
+
+
+def chats(server: LoopbackModel) -> list[str]:
+    """Prompts of demonstrations that a server was asked for."""
+    bodies = [body for path, body, _ in server.requests if path.endswith("/chat/completions")]
+    texts = [str(body["messages"][-1]["content"]) for body in bodies]
+    return [text for text in texts if "Answer with a new note" in text]
+
+
+def test_another_model_may_write_than_ranks(saved: Path, tmp_path: Path) -> None:
+    with LoopbackModel() as ranks, LoopbackModel() as writes:
+        writer = ["--writer", "author", "--writer-url", writes.url]
+        made = optimize(saved, tmp_path, ranks, "--rounds", 1, "--ranking", "decision", *writer)
+        assert made.returncode == 0, made.stderr
+        evaluate = ["evaluate", "--run", str(tmp_path), "--base-url", ranks.url, "--model", "m"]
+        without = subprocess.run([*LRGD, *evaluate], capture_output=True, text=True, timeout=120)
+    assert chats(writes)
+    assert not chats(ranks)
+    assert any(path.endswith("/systemone") for path, _, _ in ranks.requests)
+    header = RunFolder(tmp_path).header()
+    assert (header.model, header.writer, header.settings.model) == ("m", "author", "author")
+    assert without.returncode == 2
+    assert "--writer author" in without.stderr
+
+
+def test_shared_texts_are_searched_once_and_begun_with(saved: Path, tmp_path: Path) -> None:
+    options = ["--users", 10, "--rounds", 1, "--ranking", "decision", "--shared", 40]
+    with LoopbackModel() as server:
+        made = optimize(saved, tmp_path, server, *options)
+        assert made.returncode == 0, made.stderr
+        paid = len(server.requests)
+        again = optimize(saved, tmp_path, server, *options, "--resume")
+        assert again.returncode == 0, again.stderr
+        assert not chats_after(server, paid)
+    assert "Shared texts: Effect_D" in made.stdout
+    result = json.loads((tmp_path / "shared.json").read_text())
+    header = RunFolder(tmp_path).header()
+    assert {name: getattr(header.settings, name) for name in result["texts"]} == result["texts"]
+    assert header.before_shared is not None
+
+
+def chats_after(server: LoopbackModel, paid: int) -> list[object]:
+    return [r for r in server.requests[paid:] if "a text in a prompt" in str(r).casefold()]
