@@ -1,13 +1,15 @@
 # `make demo` and `make test` set everything up on a fresh machine with Python 3.11+ and pip.
 PYTHON ?= python3
 BIN := .venv/bin
+# What `make demo` needs, and what all else needs too: tests, linters, the page.
+DEMO := .venv/.ready-demo
 READY := .venv/.ready
 
 VLLM := .venv-vllm/.ready
 
-.PHONY: demo test lint tree test-shared test-vllm test-browser format
+.PHONY: demo test lint tree test-shared test-vllm test-browser notebook docs format
 
-demo: $(READY)
+demo: $(DEMO)
 	$(BIN)/lrgd demo
 
 # The model comes first: the tests reach nothing beyond loopback.
@@ -22,9 +24,9 @@ lint: $(READY) tree
 
 # The package as it is installed, made of links: mypy and editors look for `lrgd.agents` in folders.
 tree:
-	rm -rf build/tree && mkdir -p build/tree/lrgd
-	cd build/tree/lrgd && ln -s ../../../lrgd/* . && \
-	ln -s $(foreach room,agents core evals graphs memory serving theory,../../../$(room)) .
+	mkdir -p build/tree/lrgd
+	cd build/tree/lrgd && find . -xtype l -delete && ln -sfn ../../../lrgd/* . && \
+	ln -sfn $(foreach room,agents core evals graphs memory serving theory,../../../$(room)) .
 
 test-shared: $(READY)
 	$(BIN)/pytest -m shared
@@ -37,14 +39,32 @@ test-browser: $(READY)
 	$(BIN)/pip install --quiet --editable ".[browser]"
 	$(BIN)/pytest -m browser
 
+# Runs docs/notebook.ipynb from the first cell to the last, and writes the answers into it.
+notebook: $(READY)
+	$(BIN)/pip install --quiet --editable ".[notebook]"
+	$(BIN)/lrgd models get smollm2-135m
+	PYTHONWARNINGS=ignore $(BIN)/python -c "import nbclient, nbformat; \
+	book = nbformat.read('docs/notebook.ipynb', 4); \
+	nbclient.NotebookClient(book, record_timing=False).execute(); \
+	nbformat.write(book, 'docs/notebook.ipynb')"
+
+# The documentation as a site, build/site/index.html; a broken link ends it.
+docs: $(READY)
+	$(BIN)/pip install --quiet --editable ".[docs]"
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs -d build/doctrees . build/site
+
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 # torch comes first, by name: another package asking for it would bring gigabytes of CUDA.
-$(READY): pyproject.toml
+$(DEMO): pyproject.toml setup.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet --editable ".[local]"
+	touch $@
+
+$(READY): $(DEMO)
 	$(BIN)/pip install --quiet --editable ".[dev]"
 	touch $@
 

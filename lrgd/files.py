@@ -2,20 +2,17 @@
 
 from pathlib import Path
 
-from lrgd.core.errors import InputError
+from lrgd.core.text import whole_characters
 
 
 def write_over(path: Path, text: str) -> Path:
     """Write a file, over one that is there; its folder is made.
 
     Raises:
-        InputError: it cannot be written.
+        OSError: it cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(whole_characters(text), "utf-8")
     return path
 
 
@@ -23,7 +20,7 @@ def write_new(folder: Path, stem: str, suffix: str, text: str) -> Path:
     """Write `stem-N` with the first number that is free.
 
     Raises:
-        InputError: it cannot be written.
+        OSError: it cannot be written.
     """
     n = 1
     while (path := folder / f"{stem}-{n}{suffix}").exists():

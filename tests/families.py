@@ -20,7 +20,7 @@ from transformers import (
     Qwen3Config,
 )
 
-from lrgd.agents.prompts import choice_prompt, generation_messages, listwise_prompt, ranking_context
+from lrgd.agents.prompts import PromptSettings, choice_prompt, listwise_prompt
 from tests.scripted import task
 
 _LLAMA = (
@@ -82,10 +82,10 @@ def make(family: str, folder: Path) -> Path:
 
 def _tokenizer(template: str) -> PreTrainedTokenizerFast:
     """Byte-level BPE, trained on this project's prompts."""
-    state = ranking_context(task(), "likes boats").text
+    context = PromptSettings().ranking_context(task(), "likes boats").text
     titles = [c.title for c in task().candidates]
-    texts = [state, choice_prompt(state, titles), listwise_prompt(state, titles, 4)]
-    texts += [m["content"] for m in generation_messages(task())]
+    texts = [context, choice_prompt(context, titles), listwise_prompt(context, titles, 4)]
+    texts += [m["content"] for m in PromptSettings().generation_messages(task(), {})]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-LRGD = [sys.executable, "-c", "from lrgd.cli import main; main()"]
+LRGD = [sys.executable, "-c", "from lrgd.cli.main import main; main()"]
 
 
 def demo(folder: Path) -> subprocess.CompletedProcess[str]:

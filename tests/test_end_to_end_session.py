@@ -10,7 +10,7 @@ import pytest
 
 from lrgd.evals.data.bundle import Bundle
 
-LRGD = [sys.executable, "-c", "from lrgd.cli import main; main()"]
+LRGD = [sys.executable, "-c", "from lrgd.cli.main import main; main()"]
 
 
 @pytest.fixture(scope="module")

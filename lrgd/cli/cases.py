@@ -1,4 +1,4 @@
-"""`lrgd cases run`: asks a model for rankings that were once as they should be."""
+"""`lrgd cases run`: makes the rankings of regression cases again, and compares."""
 
 import asyncio
 import json
@@ -9,13 +9,11 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.table import Table
 
-from lrgd.agents.endpoint.client import NO_KEY
-from lrgd.core.errors import InputError
-from lrgd.debug.cases import RegressionCase, replay
-from lrgd.options import BaseUrl, Json, Key, Model, Ranking
+from lrgd.debug.regression import RegressionCase, read_case, replay
+from lrgd.option_groups import grouped, model_choice
+from lrgd.options import Json
 from lrgd.show import printer
 from lrgd.terminal.text import said
 from lrgd.workbench import ModelChoice, open_workbench
@@ -44,50 +42,26 @@ class CaseResult:
 
 @cases.callback()
 def about() -> None:
-    """Without it `run` would be no command of its own: Typer folds a single one away."""
+    """Keeps `run` a command of its own: Typer would fold a single command into the group."""
 
 
 @cases.command()
+@grouped(choice=model_choice)
 def run(
     files: Annotated[list[Path], typer.Argument(help="Case files.")],
-    base_url: BaseUrl = None,
-    model: Model = None,
-    api_key: Key = NO_KEY,
-    ranking: Ranking = None,
     json_: Json = False,
+    *,
+    choice: ModelChoice,
 ) -> None:
     """Rank every case's candidates again; exit code 1 where one came out worse than it may."""
     loaded = [read_case(file) for file in files]
-    choice = ModelChoice(base_url, model, api_key, ranking)
-    found = asyncio.run(_replayed(files, loaded, choice))
+    results = asyncio.run(_replayed(files, loaded, choice))
     if json_:
-        print(json.dumps([{**asdict(r), "passed": r.passed} for r in found], indent=2))
+        print(json.dumps([{**asdict(r), "passed": r.passed} for r in results], indent=2))
     else:
-        printer().print(_table(found))
-    if not all(result.passed for result in found):
+        printer().print(_table(results))
+    if not all(result.passed for result in results):
         raise typer.Exit(REGRESSION)
-
-
-def read_case(file: Path) -> RegressionCase:
-    """A case file.
-
-    Raises:
-        InputError: it is not there, or is no case; names the field.
-    """
-    try:
-        case = RegressionCase.model_validate_json(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {file}: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "file"
-        raise InputError(f"{file}: {field}: {first['msg']}") from error
-    if case.task.target_id is None:
-        raise InputError(f"{file}: task.target_id: a case needs a known next item")
-    if case.rank_at_most >= len(case.task.candidates):
-        most = f"rank_at_most: {case.rank_at_most} of {len(case.task.candidates)}"
-        raise InputError(f"{file}: {most} can never fail")
-    return case
 
 
 async def _replayed(
@@ -95,7 +69,7 @@ async def _replayed(
 ) -> list[CaseResult]:
     with TemporaryDirectory() as folder:
         async with open_workbench(Path(folder), choice) as bench:
-            answers = await asyncio.gather(*(replay(case, bench.ranker) for case in loaded))
+            rankings = await asyncio.gather(*(replay(case, bench.ranker) for case in loaded))
     return [
         CaseResult(
             file=str(file),
@@ -104,15 +78,15 @@ async def _replayed(
             rank_at_most=case.rank_at_most,
             candidates=len(case.task.candidates),
         )
-        for file, case, (ranking, _) in zip(files, loaded, answers, strict=True)
+        for file, case, ranking in zip(files, loaded, rankings, strict=True)
     ]
 
 
-def _table(found: Sequence[CaseResult]) -> Table:
+def _table(results: Sequence[CaseResult]) -> Table:
     table = Table()
     for name in ("case", "user", "rank", "at most", "of", ""):
         table.add_column(name, justify="right" if name in ("rank", "at most", "of") else "left")
-    for r in found:
+    for r in results:
         verdict = said("passed", "green") if r.passed else said("WORSE", "bold red")
         numbers = (str(r.rank), str(r.rank_at_most), str(r.candidates))
         table.add_row(said(r.file), said(r.user), *numbers, verdict)

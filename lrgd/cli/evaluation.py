@@ -4,6 +4,9 @@ import asyncio
 import json
 import os
 import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -11,38 +14,27 @@ from typing import Annotated
 import typer
 
 from lrgd import runs, suites
-from lrgd.agents.endpoint.client import NO_KEY
-from lrgd.agents.endpoint.meter import Budget
-from lrgd.core.errors import InputError
-from lrgd.evals.report.compare import compare_runs
-from lrgd.evals.report.findings import numbers
+from lrgd.agents.endpoint.budget import Budget
+from lrgd.core.errors import EndpointError, InputError
+from lrgd.evals.report.comparison import compare_runs
 from lrgd.evals.report.publish import Circumstances, publish
+from lrgd.evals.report.report import Report
 from lrgd.evals.runs.arms import REFERENCE, Evaluation, evaluation
+from lrgd.evals.runs.folder import FailedCall, RunFolder
 from lrgd.evals.runs.suites import load_suite
 from lrgd.jobs import with_workbench
-from lrgd.options import (
-    DEFAULT_RUN,
-    BaseUrl,
-    Cache,
-    Json,
-    Key,
-    MaxCalls,
-    MaxTokens,
-    Methods,
-    Model,
-    Ranking,
-    Reference,
-    RunPath,
-    Seeds,
-)
+from lrgd.option_groups import Spending, grouped, model_choice, run_choice, spending
+from lrgd.options import DEFAULT_RUN, BaseUrl, Json, Methods, Model, Reference, RunPath, Seeds
 from lrgd.progress import Display
-from lrgd.show import comparison_view, findings_view, printer
+from lrgd.show import printer
+from lrgd.show_results import comparison_view, failures_line, report_view
 from lrgd.workbench import ModelChoice, Workbench, settled, weights_hash
 
 report = typer.Typer(help="What runs say.", no_args_is_help=True)
 suite = typer.Typer(help="Whole evaluations from one file.", no_args_is_help=True)
 
 
+@grouped(choice=run_choice, paid=spending)
 def evaluate(
     run: RunPath = DEFAULT_RUN,
     bundle: Annotated[Path | None, typer.Option(help="The run's bundle, if it has moved.")] = None,
@@ -50,22 +42,23 @@ def evaluate(
     seeds: Seeds = 1,
     reference: Reference = REFERENCE,
     json_: Json = False,
-    base_url: BaseUrl = None,
-    model: Model = None,
-    api_key: Key = NO_KEY,
-    max_calls: MaxCalls = None,
-    max_tokens: MaxTokens = None,
-    cache: Cache = True,
+    *,
+    choice: ModelChoice,
+    paid: Spending,
 ) -> None:
     """Score the methods on the test tasks; write the report. Ablations are optimised first."""
     wanted = evaluation(methods, seeds, reference)
-    opened = runs.reopen(run, ModelChoice(base_url, model, api_key), bundle)
-    if not opened.optimized:
-        done, users = len(opened.records), len(opened.header.users)
-        raise InputError(f"{run}: {done} of {users} users are done: `lrgd optimize --resume` first")
-    if not opened.ready(wanted):
-        score(opened, wanted, Budget(max_calls, max_tokens), cache=cache)
-    tell(opened, wanted, as_json=json_)
+    opened = runs.reopen(run, choice, bundle)
+    with opened.folder.writing("lrgd evaluate"):
+        if not opened.tried:
+            done, users = len(opened.records), len(opened.header.users)
+            raise InputError(
+                f"{run}: {done} of {users} users are done: `lrgd optimize --resume` first"
+            )
+        if not opened.ready(wanted):
+            score(opened, wanted, paid.budget, cache=paid.cache)
+        tell_failures(opened, opened.failed_in(wanted))
+        tell(opened, runs.report_on(opened, wanted), as_json=json_)
 
 
 def machine() -> str:
@@ -85,14 +78,23 @@ def score(
     with_workbench(run, job, budget, cache=cache)
 
 
-def tell(run: runs.Run, wanted: Evaluation, *, as_json: bool = False) -> None:
-    """Write a scored run's report, and print what it says."""
-    found = runs.found(run, wanted)
-    files = runs.report(run, found)
-    if as_json:
-        print(json.dumps(numbers(found), indent=2))
+def tell_failures(run: runs.Run, failed: Sequence[FailedCall]) -> None:
+    """Say which users the model gave no answer. Raises EndpointError where it gave none at all."""
+    if not failed:
         return
-    printer().print(findings_view(found))
+    line = failures_line(failed, len(run.header.users))
+    if len({call.user_id for call in failed}) == len(run.header.users):
+        raise EndpointError(" ".join([line, failed[-1].reason]).strip())
+    print(f"lrgd: {line}", file=sys.stderr)
+
+
+def tell(run: runs.Run, said: Report, *, as_json: bool = False) -> None:
+    """Write a scored run's report into its folder, and print it."""
+    files = runs.save_report(run, said)
+    if as_json:
+        print(json.dumps(said.as_dict(), indent=2))
+        return
+    printer().print(report_view(said))
     print(f"Report: {files.page}")
     for plot in files.plots:
         print(f"Plot:   {plot}")
@@ -106,11 +108,11 @@ def compare(
     json_: Json = False,
 ) -> None:
     """Pair two runs by user: B minus A, method by method."""
-    found = compare_runs(run_a, run_b)
+    comparison = compare_runs(run_a, run_b)
     if json_:
-        print(json.dumps(found.as_dict(), indent=2))
+        print(json.dumps(comparison.as_dict(), indent=2))
         return
-    printer().print(comparison_view(found))
+    printer().print(comparison_view(comparison))
 
 
 @report.command("publish")
@@ -128,17 +130,18 @@ def publish_run(
 ) -> None:
     """Write a scored run's numbers and tables as two small files that can be committed."""
     wanted = evaluation(methods, seeds, reference)
-    opened = runs.reopen(run, ModelChoice(base_url, model), bundle)
-    if not opened.ready(wanted):
+    opened = runs.reopen(run, ModelChoice(base_url, model), bundle, writes=False)
+    if not opened.ready(wanted) and not opened.failed_in(wanted):
         raise InputError(f"{run} is not scored: `lrgd evaluate --run {run} --methods {methods}`")
     made = Circumstances(
         command, commit, date.today().isoformat(), machine(), weights_hash(opened.choice)
     )
-    for file in publish(runs.found(opened, wanted), made, out):
+    for file in publish(runs.report_on(opened, wanted), made, out):
         print(file)
 
 
 @suite.command("run")
+@grouped(choice=model_choice, paid=spending)
 def run_suite(
     file: Annotated[Path, typer.Argument(help="The suite, suites/*.yaml.")],
     out: Annotated[Path, typer.Option(help="Folder of the bundle and the run.")],
@@ -151,20 +154,17 @@ def run_suite(
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Optimise with so many seeds, not the suite's.")
     ] = None,
-    base_url: BaseUrl = None,
-    model: Model = None,
-    api_key: Key = NO_KEY,
-    ranking: Ranking = None,
-    max_calls: MaxCalls = None,
-    max_tokens: MaxTokens = None,
-    cache: Cache = True,
+    *,
+    choice: ModelChoice,
+    paid: Spending,
 ) -> None:
     """Data, optimisation and all methods of a suite. Stopped, the same command goes on with it."""
     wanted = load_suite(file)
-    bundle = suites.bundle_of(wanted, data, out / "bundle")
-    choice = asyncio.run(settled(ModelChoice(base_url, model, api_key, ranking, wanted.shuffles)))
-    run = suites.begin(wanted, bundle, out / "run", choice, users)
-    comparison = wanted.evaluation(seeds)
-    if not run.ready(comparison):
-        suites.do(run, comparison, Budget(max_calls, max_tokens), cache=cache)
-    tell(run, comparison)
+    with RunFolder(out / "run").writing("lrgd suite run"):
+        bundle = suites.bundle_of(wanted, data, out / "bundle")
+        choice = asyncio.run(settled(replace(choice, shuffles=wanted.shuffles)))
+        run = suites.begin(wanted, bundle, out / "run", choice, users)
+        comparison = wanted.evaluation(seeds)
+        if not run.ready(comparison):
+            suites.do(run, comparison, paid.budget, cache=paid.cache)
+        tell(run, runs.report_on(run, comparison))

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from lrgd.agents.prompts import option_names, ranking_context, rerank_query
+from lrgd.agents.prompts import PromptSettings, option_names, rerank_query
 from lrgd.agents.values import RankingTask
 from lrgd.evals.data.bundle import load_bundle
 from lrgd.model_progress import about, fetching
@@ -109,7 +109,7 @@ def question_of(task: RankingTask) -> "Question":
     """A task as the embedded server is asked it."""
     from lrgd.serving.embedded.calibration import Question
 
-    context, names = ranking_context(task, None), option_names(task.candidates)
+    context, names = PromptSettings().ranking_context(task), option_names(task.candidates)
     return Question(
         rerank_query(context.text),
         rerank_query(context.content_free),

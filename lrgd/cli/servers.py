@@ -12,26 +12,27 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
-from lrgd.agents.endpoint.client import NO_KEY
 from lrgd.core.errors import InputError
 from lrgd.evals.data.bundle import load_bundle
 from lrgd.model_progress import fetching
-from lrgd.options import BaseUrl, Json, Key, Model
+from lrgd.option_groups import grouped, server_choice
+from lrgd.options import Json
 from lrgd.serving.launch import LOOPBACK, Engine, embedded_command, vllm_command
 from lrgd.serving.models import DEFAULT, folder_of, name_of
 from lrgd.serving.server import ENVIRONMENT
-from lrgd.show import printer, survey_table, trials_table
-from lrgd.trials import Trial, tried
+from lrgd.show import printer
+from lrgd.table_view import TableView, key_values
+from lrgd.trials import Trial, trials_table, tried
 from lrgd.workbench import ModelChoice, Survey, serving, survey_of
 
 TRIED_USERS = 50
 
 
+@grouped(choice=server_choice)
 def doctor(
-    base_url: BaseUrl = None,
-    model: Model = None,
-    api_key: Key = NO_KEY,
+    choice: ModelChoice,
     bundle: Annotated[
         Path | None,
         typer.Option(
@@ -45,7 +46,6 @@ def doctor(
 
     Costs a dozen short requests, and with --bundle a ranking of each task in each mode.
     """
-    choice = ModelChoice(base_url, model, api_key)
     tasks = []
     if bundle is not None:
         loaded = load_bundle(bundle)
@@ -69,9 +69,28 @@ def _tell(survey: Survey, trials: Sequence[Trial]) -> None:
     if not trials:
         print(f"--ranking {survey.mode} is what auto takes: {survey.reason}.")
         return
-    printer().print(trials_table(trials))
+    printer().print(TableView(trials_table(trials)))
     best = max(trials, key=lambda trial: trial.ndcg_10.mean)
     print(f"Take --ranking {best.mode}: {best.ndcg_10.mean:.3f} nDCG@10 on {best.tasks} tasks.")
+
+
+def survey_table(survey: Survey) -> Table:
+    """What a server can do, one line an ability."""
+    can = survey.abilities
+    rows = {
+        "typed questions, /v1/systemone": f"up to {can.systemone} options" if can.systemone else "",
+        "typed questions, /v1/decisions": f"up to {can.decisions} options" if can.decisions else "",
+        "alternatives of a token": f"{can.top_logprobs}" if can.top_logprobs else "",
+        "letters told apart": f"{can.letters}" if can.letters else "",
+        "probability of the letters": f"{can.letter_share:.1%}" if can.top_logprobs else "",
+        "log-probabilities of a prompt": "yes" if can.echo else "",
+        "end of an answer": repr(can.frame.after) if can.frame else "",
+        "documents scored, /v1/rerank": "yes" if can.rerank else "",
+        "answers held to a JSON schema": "yes" if can.json_schema else "",
+    }
+    rows["thinking before the answer"] = can.thinking if can.thinking != "none" else ""
+    rows["asked otherwise than OpenAI"] = can.dialect.differences
+    return key_values({ability: value or "no" for ability, value in rows.items()})
 
 
 def serve(

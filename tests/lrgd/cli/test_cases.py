@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 
 from lrgd.agents.values import RankingTask
-from lrgd.cli.cases import read_case
 from lrgd.core.errors import InputError
-from lrgd.debug.cases import RegressionCase, replay
+from lrgd.debug.regression import RegressionCase, read_case, replay
 from tests.loopback import LoopbackModel
 from tests.scripted import WordRanker, task
 
-LRGD = [sys.executable, "-c", "from lrgd.cli import main; main()"]
+LRGD = [sys.executable, "-c", "from lrgd.cli.main import main; main()"]
 
 
 def case(**changed: Any) -> RegressionCase:
@@ -41,11 +40,11 @@ def written(folder: Path, text: str) -> Path:
 
 async def test_a_case_is_asked_as_it_says() -> None:
     ranker = WordRanker()
-    ranking, _ = await replay(case(regularisation="Be brief.", shuffles=3), ranker)
+    ranking = await replay(case(regularisation="Be brief.", shuffles=3), ranker)
     assert ranking.rank_of("c1") == 1
     assert len(ranker.asked) == 3
     assert "Be brief." in ranker.asked[0]
-    ranking, _ = await replay(case(demonstration=""), ranker)
+    ranking = await replay(case(demonstration=""), ranker)
     assert "Note on" not in ranker.asked[-1]
     assert ranking.rank_of("c1") == 2
 

@@ -1,7 +1,6 @@
 """The command line as a person meets it: in a process of its own, with real exit codes."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 from lrgd.evals.data.bundle import Bundle
 from tests.loopback import Answer, LoopbackModel, Sensible, sensible
 
-LRGD = [sys.executable, "-c", "from lrgd.cli import main; main()"]
+LRGD = [sys.executable, "-c", "from lrgd.cli.main import main; main()"]
 
 
 def lrgd(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -175,19 +174,6 @@ def test_a_suite_with_a_mistake_is_named(tmp_path: Path) -> None:
     ):
         suite.write_text(good + more)
         assert_refused(lrgd("suite", "run", suite, *out), word)
-
-
-def test_another_package_named_agents_is_said_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "agents").mkdir()
-    (tmp_path / "agents" / "__init__.py").touch()
-    found = subprocess.run(
-        [*LRGD, "--help"],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert_refused(found, "openai-agents")
 
 
 def results(run: Path) -> list[dict[str, Any]]:

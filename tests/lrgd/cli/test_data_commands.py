@@ -3,7 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from lrgd.agents.values import Item
 from lrgd.evals.data.bundle import Bundle, load_bundle
+from lrgd.evals.data.datasets import DataSet
+from lrgd.evals.data.protocol import freeze
 from tests.evals.data.readers.files import amazon_2018, recbole, write
 from tests.lrgd.cli.test_cli import assert_refused, lrgd
 
@@ -42,6 +45,19 @@ def test_a_malformed_file_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     options = ["--source", "amazon-2018", "--path", tmp_path, "--out", tmp_path / "b"]
     found = lrgd("data", "prepare", *options)
     assert_refused(found, "Video_Games_5.json.gz:1: field asin is missing")
+
+
+def test_signs_are_printed_where_the_encoding_has_none_and_controls_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = [Item("a", "\U0001f3ae"), *(Item(i, f"{i}\x1b[2J") for i in "bcdef")]
+    data = DataSet("d", {i.id: i for i in items}, {"u": ("a", "b", "c")})
+    freeze(data, users=1, candidates=3, history=3, seed=0).save(tmp_path / "b")
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
+    shown = lrgd("data", "show", tmp_path / "b", "--user", "u")
+    assert shown.returncode == 0, shown.stderr
+    assert "- \\U0001f3ae" in shown.stdout
+    assert "\x1b" not in shown.stdout
 
 
 def test_a_bundle_is_exported(saved: Path, tmp_path: Path) -> None:

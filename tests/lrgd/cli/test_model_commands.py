@@ -13,7 +13,7 @@ from lrgd.model_progress import fetching
 from lrgd.serving.models import DEFAULT, catalogue
 from tests.serving.tiny_gguf import write_wheel
 
-LRGD = [sys.executable, "-c", "from lrgd.cli import main; main()"]
+LRGD = [sys.executable, "-c", "from lrgd.cli.main import main; main()"]
 FILE = catalogue()[DEFAULT].source.file
 
 
@@ -72,7 +72,7 @@ def test_the_list_says_what_there_is_and_where(environment: dict[str, str], tmp_
 
 
 def test_the_list_imports_no_torch() -> None:
-    code = "import sys, lrgd.model_commands; print({'torch', 'transformers'} & set(sys.modules))"
+    code = "import sys, lrgd.cli.models; print({'torch', 'transformers'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert found.stdout == "set()\n", found.stderr
 
