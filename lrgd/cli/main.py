@@ -29,7 +29,7 @@ def main() -> None:
     from lrgd.cli.app import command_line
 
     code = _code_of(command_line())
-    unwritten = _code_of(sys.stdout.flush)
+    unwritten = _code_of(_flush)
     if unwritten or code == UNREAD:
         _drop_output()  # Python would try again, and complain
     sys.exit(code or unwritten)
@@ -63,10 +63,19 @@ def _code_of(job: Callable[[], object]) -> int:
             return UNREAD
         if end.code == INTERRUPTED:
             print(f"lrgd: stopped; {KEPT}", file=sys.stderr)
-        return int(end.code or 0)
+        if isinstance(end.code, str):
+            raise
+        return end.code or 0
     except BaseException as error:
         return _ended_by(error)
     return 0
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from error
 
 
 def _ended_by(error: BaseException) -> int:

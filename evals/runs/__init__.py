@@ -1,0 +1,1 @@
+"""Runs over the users of a bundle: their folder, optimisation, evaluation, suites."""
