@@ -11,10 +11,10 @@ from lrgd.agents.values import RankingAudit, Usage
 from lrgd.core.errors import InputError
 from lrgd.evals.data.bundle import Bundle
 from lrgd.evals.methods import FLOORS, MAIN, METHODS, Resources
-from lrgd.evals.report.rounds import rejected, round_means
-from lrgd.evals.report.report import Report, headline, report_of
-from lrgd.evals.report.page import write_report
 from lrgd.evals.report.method_results import method_results, scores_by_method
+from lrgd.evals.report.page import write_report
+from lrgd.evals.report.report import Report, headline, report_of
+from lrgd.evals.report.rounds import rejected, round_means
 from lrgd.evals.runs.arms import Arm, Evaluation, arms_of, evaluation, optimisations
 from lrgd.evals.runs.evaluate import score_users
 from lrgd.evals.runs.folder import Lines, RunFolder, RunHeader, Score, UserRecord

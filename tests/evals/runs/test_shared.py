@@ -1,4 +1,4 @@
-"""The search of what all users' prompts share, over a model that writes better when asked better."""
+"""The search of what all users share, over a model that writes better when asked better."""
 
 from typing import Any
 
