@@ -45,7 +45,7 @@ class EndpointChatModel(BaseChatModel):
     max_tokens: int
     """Bounds one answer, reasoning included."""
     thinking: Thinking = "none"
-    """How the model thinks, as `lrgd.agents.endpoint.client.thinking` finds out."""
+    """How the model thinks, as `lrgd.agents.endpoint.inquiry.thinking` finds out."""
     dialect: Dialect = STANDARD
     """How the server wants to be asked."""
     notices: Notices | None = None

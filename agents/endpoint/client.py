@@ -23,10 +23,10 @@ from openai import (
     RateLimitError,
 )
 
-from lrgd.agents.endpoint.address import V1, address_of
+from lrgd.agents.endpoint.address import address_of
 from lrgd.agents.endpoint.budget import Budget
 from lrgd.agents.endpoint.chat import EndpointChatModel
-from lrgd.agents.endpoint.dialect import DIALECTS, LIMIT, STANDARD, Dialect
+from lrgd.agents.endpoint.dialect import STANDARD, Dialect
 from lrgd.agents.endpoint.meter import BUDGET_SPENT, Meter
 from lrgd.agents.endpoint.reasoning import CHAT_OPTIONS, Thinking
 from lrgd.agents.endpoint.replies import (
@@ -34,9 +34,6 @@ from lrgd.agents.endpoint.replies import (
     REASON,
     SORTED,
     asked,
-    chat_reply,
-    least_tokens,
-    usage_in,
 )
 from lrgd.agents.values import Usage
 from lrgd.core.errors import BudgetSpent, EndpointError, EndpointUnavailable
@@ -49,17 +46,6 @@ LONGEST_WORD = 5
 """Characters that a secret has more than: what is shorter may stand in any message."""
 NO_KEY = "none"
 """Sent where no key is set: local servers ask for none, the client insists on one."""
-
-NOT_THERE = (404, 405)
-"""HTTP status of a server that has no such path, or no such model."""
-REFUSED = (400, 422)
-"""HTTP status of a server that does not want a parameter; some mean the path."""
-LONG_QUESTION = "Count from 1 to 99."
-PROBED_TOKENS = 16
-"""Bound on the answer to it. OpenAI's reasoning models refuse to begin on fewer."""
-SIMPLE_QUESTION = "What is 2 + 3? Answer with the number only."
-THOUGHT_TOKENS = 512
-"""Bound on the answer to it: models that think about it need some hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +63,9 @@ class EndpointSettings:
     max_retries: int = 4
     """Further attempts at a request that got no answer, or "later": within about 8 seconds."""
     thinking: Thinking = "none"
-    """How the model thinks, see `thinking`; "turned off" asks its chat template not to."""
+    """How the model thinks, see `inquiry`; "turned off" asks its chat template not to."""
     dialect: Dialect = STANDARD
-    """How the server wants to be asked, see `spoken_dialect`."""
+    """How the server wants to be asked, see `inquiry`."""
 
     @property
     def url(self) -> str:
@@ -199,94 +185,6 @@ async def connect(
         yield Endpoint(settings, meter)
 
 
-async def spoken_dialect(endpoint: Endpoint) -> Dialect:
-    """How the server wants chat completions asked, found by asking as a run will: with a seed, a
-    temperature and a token limit; what it refuses is renamed or left out, one after the other.
-
-    Raises:
-        EndpointError: no dialect is answered, or there is no such model; EndpointUnavailable: no
-            answer.
-    """
-    client = endpoint.client.with_options(max_retries=min(2, endpoint.settings.max_retries))
-    with translated_errors(endpoint.name):
-        try:
-            return await _dialect(client, endpoint)
-        except APIStatusError as error:
-            v1 = not endpoint.settings.url.endswith(V1)
-            elsewhere = (*NOT_THERE, *REFUSED) if v1 else NOT_THERE
-            if not (error.status_code in elsewhere or _sorted_out(error)):
-                raise
-            moved = endpoint.with_dialect(Dialect(v1=v1))
-            try:
-                found = await _dialect(moved.client.with_options(max_retries=0), moved)
-            except OpenAIError:
-                raise error from None  # where the person said, it is another fault
-    return replace(found, v1=v1)
-
-
-async def _dialect(client: AsyncOpenAI, endpoint: Endpoint) -> Dialect:
-    refused: OpenAIError | None = None
-    over: Dialect | None = None
-    for dialect in DIALECTS:
-        if over and (dialect.left_out != over.left_out or dialect.limit == over.limit):
-            continue
-        try:
-            response = await asked(client, CHAT, dialect.spoken(_question(endpoint)))
-        except APIStatusError as error:
-            if error.status_code not in REFUSED or _sorted_out(error):
-                raise
-            refused = refused or error
-            continue
-        answer = response.json()
-        if least_tokens(usage_in(answer), chat_reply(answer).text) <= 2 * PROBED_TOKENS:
-            return dialect
-        over = over or dialect
-    if over:
-        return replace(over, limit_ignored=True)
-    assert refused is not None
-    raise refused
-
-
-def _question(endpoint: Endpoint) -> dict[str, Any]:
-    """As a run asks, for an answer that the limit must end."""
-    return {
-        "model": endpoint.settings.model,
-        "messages": [{"role": "user", "content": LONG_QUESTION}],
-        "temperature": 0.0,
-        LIMIT: PROBED_TOKENS,
-        "seed": 0,
-    }
-
-
-async def thinking(endpoint: Endpoint) -> Thinking:
-    """How the model thinks: asked one short question, and once more with thinking turned off if
-    there was reasoning, or no end.
-
-    Raises:
-        EndpointError: the first question got no answer.
-    """
-    first = await _answered(endpoint, "none")
-    thought = first.response_metadata["reasoning_chars"] > 0
-    # No end and no tag: it may think in a way that shows by its end only, or be talkative.
-    if not thought and first.response_metadata.get("finish_reason") != "length":
-        return "none"
-    try:
-        second = await _answered(endpoint, "turned off")
-    except EndpointError:  # it knows no `chat_template_kwargs`
-        return "always on" if thought else "none"
-    ended = second.response_metadata.get("finish_reason") != "length"
-    if second.text and ended and not second.response_metadata["reasoning_chars"]:
-        return "turned off"
-    return "always on" if thought else "none"
-
-
-async def _answered(endpoint: Endpoint, thinking: Thinking) -> AIMessage:
-    asked = endpoint.with_thinking(thinking)
-    with translated_errors(endpoint.name):
-        model = asked.chat_model(temperature=0.0, max_tokens=THOUGHT_TOKENS)
-        return await model.ainvoke(SIMPLE_QUESTION)
-
-
 @contextmanager
 def translated_errors(endpoint: str) -> Iterator[None]:
     """Turn the client's errors into ours, which name the endpoint and never the key."""
@@ -297,14 +195,14 @@ def translated_errors(endpoint: str) -> Iterator[None]:
     except OpenAIError as error:
         if isinstance(error, APIStatusError) and BUDGET_SPENT in error.response.headers:
             raise BudgetSpent(error.response.headers[BUDGET_SPENT]) from error
-        said = "gave no answer" if _sorted_out(error) else "refused the request"
+        said = "gave no answer" if sorted_out(error) else "refused the request"
         raise EndpointError(f"{endpoint} {said}: {_reason(error)}") from error
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         # The clients' own words for an answer that is no JSON, or JSON of another shape.
         raise EndpointError(f"{endpoint} gave no answer of the protocol: {error}") from error
 
 
-def _sorted_out(error: OpenAIError) -> bool:
+def sorted_out(error: OpenAIError) -> bool:
     """Whether the server said 200, and what came was no answer."""
     return isinstance(error, APIStatusError) and SORTED in error.response.headers
 
@@ -312,7 +210,7 @@ def _sorted_out(error: OpenAIError) -> bool:
 def _reason(error: OpenAIError) -> str:
     if not isinstance(error, APIStatusError):
         return " ".join(str(error.__cause__ or error).split())[:300]
-    if _sorted_out(error):
+    if sorted_out(error):
         reason = error.response.headers.get(REASON) or "an empty answer"
         return f"HTTP 200, but {_without_secrets(error, reason)}"
     # The body says more than the client's message, which may be a bare status.

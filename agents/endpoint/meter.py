@@ -70,6 +70,12 @@ class Meter(DefaultAioHttpClient):
                 raise
         return response
 
+    def _over(self, task: asyncio.Task[httpx2.Response]) -> None:
+        self._kept.discard(task)
+        # Whoever was cancelled meanwhile does not ask how it ended, and asyncio would complain.
+        if not task.cancelled():
+            task.exception()
+
     async def aclose(self) -> None:
         # Whoever asked has been told of a failure, or has ended; what failed is not in the cache.
         await asyncio.gather(*self._kept, return_exceptions=True)
@@ -121,7 +127,7 @@ class Meter(DefaultAioHttpClient):
             # What is paid is kept, also when the run ends while it is being read.
             task = asyncio.create_task(self._receive(response, keep, most))
             self._kept.add(task)
-            task.add_done_callback(self._kept.discard)
+            task.add_done_callback(self._over)
             return await asyncio.shield(task)
         if not free:
             self.account.settle(most, calls=0, tokens=0)

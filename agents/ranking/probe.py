@@ -8,7 +8,8 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
-from lrgd.agents.endpoint.client import Endpoint, spoken_dialect, thinking, translated_errors
+from lrgd.agents.endpoint.client import Endpoint, translated_errors
+from lrgd.agents.endpoint.inquiry import spoken_dialect, thinking
 from lrgd.agents.prompts import LETTERS, RankingContext, choice_prompt
 from lrgd.agents.ranking.choices import (
     Chooser,

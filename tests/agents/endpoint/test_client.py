@@ -11,9 +11,8 @@ from lrgd.agents.endpoint.client import (
     Endpoint,
     EndpointSettings,
     connect,
-    spoken_dialect,
-    thinking,
 )
+from lrgd.agents.endpoint.inquiry import spoken_dialect, thinking
 from lrgd.agents.ranking.choices import SystemOne
 from lrgd.agents.ranking.heats import ChoiceRanker
 from lrgd.agents.ranking.listwise import ListwiseRanker

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrgd.agents.endpoint.address import address_of, shown
-from lrgd.agents.endpoint.client import EndpointSettings, connect, spoken_dialect
+from lrgd.agents.endpoint.client import EndpointSettings, connect
 from lrgd.agents.endpoint.dialect import DIALECTS, LIMIT, OLD_LIMIT, OPTIONAL, Dialect
+from lrgd.agents.endpoint.inquiry import spoken_dialect
 from lrgd.agents.endpoint.notices import OVER_LIMIT
 from lrgd.agents.ranking.frame import Tokenizer
 from lrgd.agents.ranking.probe import probe
