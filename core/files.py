@@ -1,6 +1,8 @@
 """Files that survive a crash: lines that are whole, and files that are replaced whole."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
@@ -23,12 +25,10 @@ def append_line(path: Path, line: bytes) -> None:
     """
     handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
     try:
-        with _appending:
-            _append(handle, line + b"\n")
-        os.fsync(handle)
-    except OSError as error:
-        # The system's calls on open files do not know its name.
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        with _named(path):
+            with _appending:
+                _append(handle, line + b"\n")
+            os.fsync(handle)
     finally:
         os.close(handle)
 
@@ -55,7 +55,7 @@ def replace_file(path: Path, text: str) -> None:
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with beside.open("w", encoding="utf-8", newline="\n") as file:
+        with _named(path), beside.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -63,6 +63,15 @@ def replace_file(path: Path, text: str) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors with the file's name: the system's calls on open files do not know it."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _append(handle: int, content: bytes) -> None:

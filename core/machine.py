@@ -55,6 +55,9 @@ def machine_line(error: BaseException, database: object = "a database") -> str |
         said, advice = f"{database}: {error}", DATABASE_ADVICE.get(code)
     elif isinstance(error, UnicodeError):
         said, advice = f"a text does not fit its encoding: {error}", "set PYTHONIOENCODING=utf-8"
+    elif isinstance(error, RuntimeError) and "home directory" in str(error):
+        # So say pathlib and platformdirs where neither HOME nor the system's list of users knows.
+        said, advice = "there is no home directory", "set HOME to a folder that can be written to"
     else:
         return None
     return f"{said}: {advice}" if advice else said

@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.serde.types import ERROR
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from lrgd.agents.generator import Draft
@@ -50,6 +52,25 @@ def thread_config(name: str) -> RunnableConfig:
     return {"configurable": {"thread_id": name}}
 
 
+class Checkpoints(AsyncSqliteSaver):
+    """SQLite checkpoints in which a task is done or not, never half done.
+
+    Of a task that was cancelled between its node and the route behind it, LangGraph (1.2) hands
+    over the node's writes beside the error. Kept, they make the task look done to a resumed run,
+    which then never takes the route: a path is lost.
+    """
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        failed = [write for write in writes if write[0] == ERROR]
+        await super().aput_writes(config, failed or writes, task_id, task_path)
+
+
 @asynccontextmanager
 async def open_checkpoints(
     path: Path, values: Sequence[type] = ()
@@ -81,7 +102,7 @@ async def open_checkpoints(
             # In a write-ahead log a commit survives the end of the process without being synced;
             # the end of the machine may cost the last ones, and leaves a whole file.
             await connection.execute("PRAGMA synchronous=NORMAL")
-        saver = AsyncSqliteSaver(connection, serde=serde)
+        saver = Checkpoints(connection, serde=serde)
         try:
             yield saver
         finally:

@@ -28,6 +28,8 @@ from lrgd.core.machine import machine_errors, machine_line
         (OSError("of a library"), "of a library"),
         (OSError(), "OSError"),
         (UnicodeEncodeError("cp1252", "\N{SNOWMAN}", 0, 1, "no"), "a text does not fit its enc"),
+        (RuntimeError("Could not determine home directory."), "there is no home directory: set H"),
+        (RuntimeError("ours"), None),
         (ValueError("ours"), None),
         (KeyError("ours"), None),
     ],
