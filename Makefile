@@ -15,7 +15,7 @@ demo: $(DEMO)
 # The model comes first: the tests reach nothing beyond loopback.
 test: $(READY)
 	$(BIN)/lrgd models get smollm2-135m
-	$(BIN)/pytest --cov=lrgd --cov-fail-under=90
+	$(BIN)/pytest $(foreach room,agents core evals graphs memory serving theory,--cov=lrgd.$(room)) --cov-fail-under=90
 
 lint: $(READY) tree
 	$(BIN)/ruff format --check .
