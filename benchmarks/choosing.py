@@ -47,10 +47,12 @@ class User(BaseModel):
 def main(
     bundle: Annotated[Path, typer.Argument(help="Bundle with --validation-folds.")],
     rows: Annotated[Path, typer.Argument(help="Where what was measured is kept.")],
-    model: Annotated[str, typer.Option(help="Embedded model.")] = "smollm2-135m",
-    users: Annotated[int, typer.Option(min=2)] = 100,
-    notes: Annotated[int, typer.Option(min=2, help="Notes a user.")] = 6,
-    skip: Annotated[int, typer.Option(help="Users to leave out: those that chose heads.")] = 300,
+    model: Annotated[str, typer.Option("--model", help="Embedded model.")] = "smollm2-135m",
+    users: Annotated[int, typer.Option("--users", min=2)] = 100,
+    notes: Annotated[int, typer.Option("--notes", min=2, help="Notes a user.")] = 6,
+    skip: Annotated[
+        int, typer.Option("--skip", help="Users to leave out: those that chose heads.")
+    ] = 300,
 ) -> None:
     """Measure, then print nDCG@10 on the test task for each rule, and its gain over no note."""
     frozen = load_bundle(bundle)

@@ -34,10 +34,12 @@ Rows = NDArray[np.float64]
 
 def main(
     bundle: Annotated[Path, typer.Argument(help="Bundle whose validation tasks are asked.")],
-    model: Annotated[str, typer.Option(help="Embedded model.")] = "smollm2-135m",
-    users: Annotated[int, typer.Option(min=4)] = 100,
-    options: Annotated[int, typer.Option(min=2, max=52)] = 50,
-    skip: Annotated[int, typer.Option(help="Users to leave out: those that chose heads.")] = 300,
+    model: Annotated[str, typer.Option("--model", help="Embedded model.")] = "smollm2-135m",
+    users: Annotated[int, typer.Option("--users", min=4)] = 100,
+    options: Annotated[int, typer.Option("--options", min=2, max=52)] = 50,
+    skip: Annotated[
+        int, typer.Option("--skip", help="Users to leave out: those that chose heads.")
+    ] = 300,
 ) -> None:
     """Print nDCG@10 without and with the calibration, and the paired difference."""
     frozen = load_bundle(bundle)
