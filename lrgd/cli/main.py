@@ -29,7 +29,7 @@ def main() -> None:
     from lrgd.cli.app import command_line
 
     code = _code_of(command_line())
-    unwritten = _code_of(_flush)
+    unwritten = _code_of(lambda: sys.stdout.flush())
     if unwritten or code == UNREAD:
         _drop_output()  # Python would try again, and complain
     sys.exit(code or unwritten)
@@ -69,13 +69,6 @@ def _code_of(job: Callable[[], object]) -> int:
     except BaseException as error:
         return _ended_by(error)
     return 0
-
-
-def _flush() -> None:
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, "standard output") from error
 
 
 def _ended_by(error: BaseException) -> int:
