@@ -22,5 +22,6 @@ nb_execution_mode = "off"
 html_theme = "furo"
 html_title = "lrgd"
 html_show_sourcelink = False
+html_show_copyright = False
 templates_path = ["templates"]
 html_additional_pages = {"index": "redirect.html"}
