@@ -16,8 +16,17 @@ from dataclasses import dataclass
 from statistics import fmean, pstdev
 from typing import Protocol, TypeVar
 
+from lrgd.agents.prior import posterior
 from lrgd.agents.prompts import RankingContext
-from lrgd.agents.values import Item, Ranking, RankingAudit, Usage, total, usage_of_all
+from lrgd.agents.values import (
+    Item,
+    Ranking,
+    RankingAudit,
+    RankingTask,
+    Usage,
+    total,
+    usage_of_all,
+)
 from lrgd.core.errors import InputError, RankingFailed
 
 T = TypeVar("T")
@@ -89,10 +98,19 @@ def together(failed: Sequence[RankingFailed], paid: Usage) -> RankingFailed:
     return RankingFailed(str(failed[0]), failed[0].kind, used.counts)
 
 
-async def ranking_of(
+async def ranking_of(ranker: CustomRanker, context: RankingContext, task: RankingTask) -> Ranking:
+    """Rank a task's candidates: what the ranker says, with the task's prior added.
+
+    Raises: as `answer_of`.
+    """
+    answer = await answer_of(ranker, context, task.candidates)
+    return posterior(answer, task.prior, task.candidates) if task.prior else answer
+
+
+async def answer_of(
     ranker: CustomRanker, context: RankingContext, candidates: Sequence[Item]
 ) -> Ranking:
-    """Ask a ranker.
+    """Ask a ranker, and nothing else.
 
     Raises:
         InputError: it returned neither a `Ranking` of these candidates nor a sequence of ids.
@@ -166,7 +184,7 @@ class ShuffledRanker:
             order = list(candidates)
             random.Random(n).shuffle(order)
             orders.append(order)
-        asked = (ranking_of(self.ranker, context, order) for order in orders)
+        asked = (answer_of(self.ranker, context, order) for order in orders)
         rankings, failed = await asked_all(asked)
         if failed:
             raise together(failed, usage_of_all(rankings))

@@ -5,8 +5,8 @@ All are frozen: a node makes a new value, it never changes one that it was given
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from math import inf
+from dataclasses import asdict, dataclass, field, fields
+from math import inf, isfinite
 from operator import add, attrgetter
 from statistics import fmean
 from typing import Any, Literal
@@ -42,11 +42,33 @@ _ITEM_FIELDS = attrgetter(*(f.name for f in fields(Item)))
 
 
 @dataclass(frozen=True, slots=True)
+class Prior:
+    """What is known of a task's candidates before a model is asked, see `lrgd.agents.prior`.
+
+    Example:
+        >>> import lrgd
+        >>> lrgd.Prior({"2": 0.0, "3": 1.5}, model_weight=0.25).logits["3"]
+        1.5
+    """
+
+    logits: Mapping[str, float]
+    """Candidate id -> logit, any finite number; a candidate that is not there has 0."""
+    model_weight: float = 1.0
+    """What one standard deviation of the model's scores counts, in logits."""
+
+    def __post_init__(self) -> None:
+        wrong = [x for x in (*self.logits.values(), self.model_weight) if not isfinite(x)]
+        if wrong:
+            raise ValueError(f"a prior has finite logits and a finite model_weight, got {wrong[0]}")
+
+
+@dataclass(frozen=True, slots=True)
 class RankingTask:
     """One user's question: which of the candidates comes next?
 
     `history` runs from oldest to newest. `target_id` is the candidate that the user really chose,
-    None where nobody knows yet; no prompt shows it.
+    None where nobody knows yet; no prompt shows it. `prior` is what other evidence says of the
+    candidates: it is added to what the model says.
 
     Example:
         >>> import lrgd
@@ -61,8 +83,11 @@ class RankingTask:
     candidates: tuple[Item, ...]
     target_id: str | None = None
     profile: str = ""
+    prior: Prior | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.prior, Mapping):
+            object.__setattr__(self, "prior", Prior(**self.prior))
         for name in ("history", "candidates"):
             items = (i if isinstance(i, Item) else Item(*i) for i in getattr(self, name))
             object.__setattr__(self, name, tuple(items))
@@ -78,6 +103,7 @@ class RankingTask:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         for name in ("history", "candidates"):
             values[name] = [_ITEM_FIELDS(item) for item in values[name]]
+        values["prior"] = self.prior and asdict(self.prior)
         return values
 
     @property

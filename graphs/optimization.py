@@ -217,9 +217,10 @@ class LoopNodes:
         for task, shuffle in product(tasks, range(shuffles)):
             candidates = list(task.candidates)
             random.Random(call_seed(s.seed, task.user_id, shuffle)).shuffle(candidates)
-            context = s.ranking_context(task, demonstration.text)
+            shuffled = replace(task, candidates=tuple(candidates))
+            context = s.ranking_context(shuffled, demonstration.text)
             with suppress(RankingFailed):  # it is judged by the others
-                again.append((await ranking_of(self.ranker, context, candidates), task))
+                again.append((await ranking_of(self.ranker, context, shuffled), task))
         return again
 
 

@@ -92,7 +92,7 @@ class PathNodes:
 
     async def _rank(self, task: RankingTask, text: str) -> Ranking:
         context = self.settings.ranking_context(task, text)
-        return await ranking_of(self.ranker, context, task.candidates)
+        return await ranking_of(self.ranker, context, task)
 
     def _trial(self, turn: PathTurn) -> Trial:
         verdict, rankings, tasks = turn["draft"].verdict, turn["rankings"], turn["tasks"]

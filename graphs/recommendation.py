@@ -97,5 +97,5 @@ class _Nodes:
         """Rank the candidates with what was recalled in the prompt."""
         text = " ".join(d.text for d in state["demonstrations"])
         context = self.settings.ranking_context(state["task"], text)
-        ranking = await ranking_of(self.ranker, context, state["task"].candidates)
+        ranking = await ranking_of(self.ranker, context, state["task"])
         return {"ranking": ranking, "usage": ranking.usage}

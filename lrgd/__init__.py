@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lrgd.agents.prompts import RankingContext
     from lrgd.agents.ranking.listwise import ListwiseRanker
     from lrgd.agents.recommender import CustomRanker, Ranker, ShuffledRanker
-    from lrgd.agents.values import Item, Ranking, RankingAudit, RankingTask, Usage
+    from lrgd.agents.values import Item, Prior, Ranking, RankingAudit, RankingTask, Usage
     from lrgd.api import Optimization, Recommendation, optimize, recommend
     from lrgd.core.errors import LrgdError
     from lrgd.debug import Session, dispatch
@@ -32,6 +32,7 @@ _HOMES = {
     "LrgdError": "lrgd.core.errors",
     "ModelChoice": "lrgd.workbench",
     "Optimization": "lrgd.api",
+    "Prior": "lrgd.agents.values",
     "Ranker": "lrgd.agents.recommender",
     "Ranking": "lrgd.agents.values",
     "RankingAudit": "lrgd.agents.values",
@@ -64,6 +65,7 @@ __all__ = [
     "LrgdError",
     "ModelChoice",
     "Optimization",
+    "Prior",
     "Ranker",
     "Ranking",
     "RankingAudit",

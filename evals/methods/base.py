@@ -59,4 +59,4 @@ async def with_demonstration(
     """The model's ranking, with a demonstration in its prompt or with none."""
     text = demonstration.text if demonstration else None
     context = resources.settings.ranking_context(task, text)
-    return await ranking_of(resources.ranker, context, task.candidates)
+    return await ranking_of(resources.ranker, context, task)

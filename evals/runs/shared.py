@@ -132,7 +132,7 @@ class SharedPrompt:
         draft = await generator.write(task, seed=seed_of(f"{settings.seed} {task.user_id}"))
         note = draft.text if draft.verdict == "usable" else None
         context = settings.ranking_context(task, note)
-        ranking = await ranking_of(self.ranker, context, task.candidates)
+        ranking = await ranking_of(self.ranker, context, task)
         return Outcome(task, note or "", ranking, settings.effect(ranking, task))
 
     def _wait(self, job: Coroutine[Any, Any, T]) -> T:

@@ -114,7 +114,7 @@ class Equipment:
     async def rank_task(self, state: SessionState, task: RankingTask, text: str) -> Ranking:
         """Rank one task with a text; an empty one is the zero-shot prompt."""
         context = settings_of(state).ranking_context(task, text)
-        return await ranking_of(self.ranker_of(state["choices"]), context, task.candidates)
+        return await ranking_of(self.ranker_of(state["choices"]), context, task)
 
     async def in_hand(self, state: SessionState) -> tuple[Ranked, Usage]:
         """What was ranked last; before anything was, the ranking without a demonstration, and what

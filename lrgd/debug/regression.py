@@ -87,4 +87,4 @@ async def replay(case: RegressionCase, ranker: CustomRanker) -> Ranking:
     if case.shuffles > 1:
         inner = ranker.ranker if isinstance(ranker, ShuffledRanker) else ranker
         ranker = ShuffledRanker(inner, case.shuffles)
-    return await ranking_of(ranker, context, case.task.candidates)
+    return await ranking_of(ranker, context, case.task)

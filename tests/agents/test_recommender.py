@@ -8,7 +8,7 @@ import pytest
 from lrgd.agents.endpoint.client import EndpointSettings, connect
 from lrgd.agents.prompts import RankingContext
 from lrgd.agents.ranking.listwise import ListwiseRanker
-from lrgd.agents.recommender import ShuffledRanker, as_ranking, averaged, ranking_of
+from lrgd.agents.recommender import ShuffledRanker, as_ranking, averaged, answer_of
 from lrgd.agents.values import Item, Ranking, RankingAudit, Usage, ranking_from
 from lrgd.core.errors import InputError
 from lrgd.evals.methods import METHODS, Resources
@@ -126,7 +126,7 @@ async def test_a_ranker_of_ids_serves_graphs_and_methods(memory: DemonstrationMe
 
 
 async def test_a_custom_ranking_carries_what_it_cost() -> None:
-    ranking = await ranking_of(Fixed({"c2": 0.7, "c1": 0.3}), CONTEXT, CANDIDATES)
+    ranking = await answer_of(Fixed({"c2": 0.7, "c1": 0.3}), CONTEXT, CANDIDATES)
     assert ranking.order == ("c2", "c1", "c0", "c3")
     assert (ranking.usage.calls, ranking.audit.missing) == (1, 2)
     both = await ShuffledRanker(Fixed({"c2": 0.7, "c1": 0.3}), 3).rank(CONTEXT, CANDIDATES)
