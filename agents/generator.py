@@ -24,6 +24,9 @@ Verdict = Literal["usable", "empty", "cut_off", "refused", "reasoning", "names_t
 refused: the model or a filter refused. reasoning: it thought, and answered nothing. names_target:
 it holds the title of the true next item. unranked: usable, but its ranking failed."""
 
+NOTE_TOKENS = 64
+"""Bound on one demonstration."""
+
 _NO_ANSWER: dict[Kind, Verdict] = {
     "error": "empty",
     "empty": "empty",

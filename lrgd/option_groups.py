@@ -70,16 +70,12 @@ def run_choice(
     api_key: Key = NO_KEY,
     writer: Writer = None,
     writer_url: WriterUrl = None,
-    note_tokens: NoteTokens = MODEL.max_tokens,
-    ranking_tokens: RankingTokens = MODEL.ranking_tokens,
 ) -> ModelChoice:
-    """The models of a run, and how much they may write; how rankings are asked for is known."""
+    """The models of a run; how they are asked is in its folder."""
     return ModelChoice(
         base_url,
         model,
         api_key,
-        max_tokens=note_tokens,
-        ranking_tokens=ranking_tokens,
         writer=ModelChoice(writer_url, writer, api_key) if writer or writer_url else None,
     )
 
@@ -95,8 +91,8 @@ def model_choice(
     ranking_tokens: RankingTokens = MODEL.ranking_tokens,
 ) -> ModelChoice:
     """The models, how rankings are asked for, and how much may be written."""
-    of_run = run_choice(base_url, model, api_key, writer, writer_url, note_tokens, ranking_tokens)
-    return replace(of_run, ranking=ranking)
+    models = run_choice(base_url, model, api_key, writer, writer_url)
+    return replace(models, ranking=ranking, max_tokens=note_tokens, ranking_tokens=ranking_tokens)
 
 
 def server_choice(

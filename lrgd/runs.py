@@ -37,7 +37,7 @@ class Run:
     bundle: Bundle
     header: RunHeader
     choice: ModelChoice
-    """The model, with the ranking mode and the candidate orders of the header."""
+    """The model, asked as the header says."""
 
     @property
     def records(self) -> list[UserRecord]:
@@ -123,6 +123,8 @@ def plan(
         writer=choice.writer.name if choice.writer else None,
         ranking=str(choice.ranking),
         shuffles=choice.shuffles,
+        note_tokens=choice.max_tokens,
+        ranking_tokens=choice.ranking_tokens,
         users=tuple(list(bundle.users)[:users]),
         settings=settings.model_copy(update={"dataset": bundle.name, "model": choice.writer_name}),
     )
@@ -167,7 +169,14 @@ def reopen(
             f"{path} was made with --writer {header.writer or 'left out'}: give the run's own"
         )
     mode = TypeAdapter[RankingMode](RankingMode).validate_python(header.ranking)
-    return Run(folder, bundle, header, replace(choice, ranking=mode, shuffles=header.shuffles))
+    choice = replace(
+        choice,
+        ranking=mode,
+        shuffles=header.shuffles,
+        max_tokens=header.note_tokens,
+        ranking_tokens=header.ranking_tokens,
+    )
+    return Run(folder, bundle, header, choice)
 
 
 async def search_shared(run: Run, bench: Workbench, calls: int) -> SharedSearch:

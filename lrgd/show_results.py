@@ -73,7 +73,9 @@ def shared_lines(result: SharedSearch, before: LoopSettings) -> str:
         f"{result.users} users that chose among {len(result.tried)} candidates (the best of "
         f"several is a lucky one); {result.calls} notes and rankings."
     )
-    return "\n".join([head, *(changed or ["  none was better than what there was"])])
+    without = f"  without {', '.join(result.left_out)}, whose rankings failed"
+    left_out = [without] if result.left_out else []
+    return "\n".join([head, *(changed or ["  none was better than what there was"]), *left_out])
 
 
 def report_view(report: Report) -> RenderableType:

@@ -20,6 +20,7 @@ from lrgd.agents.endpoint.client import (
 )
 from lrgd.agents.endpoint.dialect import Dialect
 from lrgd.agents.endpoint.meter import Meter
+from lrgd.agents.generator import NOTE_TOKENS
 from lrgd.agents.ranking.modes import (
     LISTWISE_TOKENS,
     Abilities,
@@ -62,7 +63,7 @@ class ModelChoice:
     shuffles: int = 1
     """Candidate orders that a ranking is averaged over."""
     temperature: float = 0.8
-    max_tokens: int = 64
+    max_tokens: int = NOTE_TOKENS
     """Bound on one demonstration."""
     ranking_tokens: int = LISTWISE_TOKENS
     """Bound on one written ranking."""

@@ -27,7 +27,9 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from lrgd.agents.generator import NOTE_TOKENS
 from lrgd.agents.guard import Judgement
+from lrgd.agents.ranking.modes import LISTWISE_TOKENS
 from lrgd.agents.values import RankingAudit, Usage
 from lrgd.core.errors import KEPT, InputError
 from lrgd.core.files import append_line, replace_file, whole_lines
@@ -55,6 +57,10 @@ class RunHeader(BaseModel):
     """The model that wrote the demonstrations; None: the one that ranked."""
     ranking: str
     shuffles: int = 1
+    note_tokens: int = NOTE_TOKENS
+    """Bound on one demonstration."""
+    ranking_tokens: int = LISTWISE_TOKENS
+    """Bound on one written ranking."""
     users: tuple[str, ...]
     settings: LoopSettings
     before_shared: LoopSettings | None = None

@@ -26,7 +26,7 @@ from lrgd.agents.generator import Generator, bare, whole_sentences
 from lrgd.agents.prompts import sanitized
 from lrgd.agents.recommender import CustomRanker, ranking_of
 from lrgd.agents.values import Ranking, RankingTask
-from lrgd.core.errors import InputError, LrgdError
+from lrgd.core.errors import InputError, LrgdError, RankingFailed
 from lrgd.graphs.settings import LoopSettings
 
 T = TypeVar("T")
@@ -75,6 +75,16 @@ class SharedSearch(BaseModel):
     """Every candidate of the pool, the settings' own first."""
     calls: int
     """Users that were optimised for and ranked, in all."""
+    left_out: tuple[str, ...] = ()
+    """Users that a ranking of got no answer: the search is without them."""
+
+
+class _Unanswered(LrgdError):
+    """A user's ranking failed."""
+
+    def __init__(self, user_id: str, reason: str) -> None:
+        super().__init__(f"{user_id}: {reason}")
+        self.user_id = user_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +142,10 @@ class SharedPrompt:
         draft = await generator.write(task, seed=seed_of(f"{settings.seed} {task.user_id}"))
         note = draft.text if draft.verdict == "usable" else None
         context = settings.ranking_context(task, note)
-        ranking = await ranking_of(self.ranker, context, task)
+        try:
+            ranking = await ranking_of(self.ranker, context, task)
+        except RankingFailed as error:
+            raise _Unanswered(task.user_id, str(error)) from error
         return Outcome(task, note or "", ranking, settings.effect(ranking, task))
 
     def _wait(self, job: Coroutine[Any, Any, T]) -> T:
@@ -152,6 +165,9 @@ async def search(
 ) -> SharedSearch:
     """Search the texts that all users share.
 
+    A user whose ranking fails under any text is left out, and the search begins anew: no score may
+    stand for a failed call, and texts are compared on the same users.
+
     Args:
         tasks: a validation task of each user.
         settings: the texts to begin with, and all else.
@@ -161,6 +177,25 @@ async def search(
         InputError: too few users, or fewer calls than users.
         EndpointError, BudgetSpent: a call failed; what was answered is in the run's cache.
     """
+    left_out: list[str] = []
+    while True:
+        answering = [task for task in tasks if task.user_id not in left_out]
+        try:
+            result = await _search(answering, settings, model, ranker, calls)
+        except _Unanswered as error:
+            left_out.append(error.user_id)
+        else:
+            return result.model_copy(update={"left_out": tuple(left_out)})
+
+
+async def _search(
+    tasks: Sequence[RankingTask],
+    settings: LoopSettings,
+    model: BaseChatModel,
+    ranker: CustomRanker,
+    calls: int,
+) -> SharedSearch:
+    """Raises _Unanswered where a ranking failed."""
     half = len(tasks) // 2
     if len(tasks) < LEAST_USERS or calls < 2 * half:
         raise InputError(

@@ -1,11 +1,13 @@
 """What the commands do with a run folder."""
 
+from dataclasses import replace
 from operator import is_
 from pathlib import Path
 
 import pytest
 
 from lrgd import runs
+from lrgd.core.errors import InputError
 from lrgd.evals.data.bundle import Bundle
 from lrgd.evals.runs.arms import Evaluation
 from lrgd.evals.runs.folder import RunFolder, RunHeader
@@ -58,3 +60,21 @@ def test_what_is_written_meanwhile_is_read(run: runs.Run) -> None:
     known = run.folder.records.read()
     RunFolder(run.folder.folder).records.append(record("another", 2))
     assert run.folder.records.read() == [*known, record("another", 2)]
+
+
+def test_a_run_goes_on_with_the_bounds_on_texts_that_it_began_with(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    bundle.save(tmp_path / "bundle")
+    choice = ModelChoice(
+        "http://127.0.0.1:1/v1", "m", ranking="listwise", max_tokens=99, ranking_tokens=77
+    )
+    planned = runs.plan(tmp_path / "bundle", tmp_path / "run", choice, LoopSettings(), 3)
+    runs.begin(planned, resume=False)
+    opened = runs.reopen(tmp_path / "run", ModelChoice("http://127.0.0.1:1/v1", "m"))
+    assert (opened.choice.max_tokens, opened.choice.ranking_tokens) == (99, 77)
+    other = runs.plan(
+        tmp_path / "bundle", tmp_path / "run", replace(choice, max_tokens=64), LoopSettings(), 3
+    )
+    with pytest.raises(InputError, match="note_tokens is 99, not 64"):
+        runs.begin(other, resume=True)

@@ -1,5 +1,6 @@
 """The search of what all users share, over a model that writes better when asked better."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,8 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import PrivateAttr
 
-from lrgd.agents.values import RankingTask
-from lrgd.core.errors import BudgetSpent, InputError
+from lrgd.agents.values import Ranking, RankingTask
+from lrgd.core.errors import BudgetSpent, InputError, RankingFailed
 from lrgd.evals.runs.shared import LONGEST, PURPOSES, search
 from lrgd.graphs import LoopSettings
 from tests.scripted import WordRanker, task
@@ -86,6 +87,20 @@ async def test_a_long_text_is_cut_at_a_sentence() -> None:
 async def test_too_little_to_search_with_is_one_line(users: int, calls: int) -> None:
     with pytest.raises(InputError, match="--shared needs 8 users"):
         await search(tasks(users), LoopSettings(), Pupil(), WordRanker(), calls)
+
+
+async def test_a_user_whose_ranking_fails_is_left_out_and_no_score_stands_for_it() -> None:
+    class Refusing(WordRanker):
+        async def rank(self, context: Any, candidates: Any) -> Ranking:
+            if "secret" in context.text:
+                raise RankingFailed("refused", "refused")
+            return await super().rank(context, candidates)
+
+    asked = [*tasks(12), replace(task(user="odd"), profile="secret")]
+    result = await search(asked, LoopSettings(), Pupil(), Refusing(), calls=120)
+    assert result.left_out == ("odd",)
+    alone = await search(tasks(12), LoopSettings(), Pupil(), WordRanker(), calls=120)
+    assert result == alone.model_copy(update={"left_out": ("odd",)})
 
 
 @pytest.mark.parametrize("after", [0, 15])
