@@ -74,6 +74,8 @@ def optimize(
     choice = asyncio.run(settled(replace(choice, shuffles=shuffles)))
     _check(settings, choice)
     planned = runs.plan(bundle, run, choice, settings, users)
+    if users > (all_ := len(planned.bundle.users)):
+        print(f"lrgd: the bundle has {all_} users, not {users}: all are taken", file=sys.stderr)
     with planned.folder.writing("lrgd optimize"):
         if dry_run:
             _dry_run(planned, paid.budget)

@@ -111,3 +111,11 @@ def test_shared_texts_are_searched_once_and_begun_with(saved: Path, tmp_path: Pa
 
 def chats_after(server: LoopbackModel, paid: int) -> list[object]:
     return [r for r in server.requests[paid:] if "a text in a prompt" in str(r).casefold()]
+
+
+def test_more_users_than_there_are_is_said(saved: Path, bundle: Bundle, tmp_path: Path) -> None:
+    with LoopbackModel() as server:
+        made = optimize(saved, tmp_path, server, "--users", 5000, "--paths", 1, "--rounds", 1)
+    assert made.returncode == 0, made.stderr
+    assert f"the bundle has {len(bundle.users)} users, not 5000: all are taken" in made.stderr
+    assert len(RunFolder(tmp_path).header().users) == len(bundle.users)
