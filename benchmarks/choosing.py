@@ -93,7 +93,7 @@ async def measured_user(
     """One user's notes, written from what lies before every target, and all rankings."""
     folds = [*reversed(bundle.earlier_tasks(user)), bundle.task(user, "validation")]
     tasks = [*folds, bundle.task(user, "test")]
-    hidden = [task.target for task in tasks if task.target]
+    hidden = [task.target for task in folds if task.target]  # a run does not know the test's
     drafts = await asyncio.gather(
         *(generator.write(folds[0], seed=seed, targets=hidden) for seed in range(notes))
     )

@@ -37,10 +37,6 @@ from lrgd.serving.models import DEFAULT, folder_of
 
 BATCH, NEW_TOKENS, TITLES = 10, 512, 10
 CONCURRENCY = 128
-WARM = 40
-"""Users before the clock starts."""
-
-
 def row(
     rankings: Sequence[Ranking], tasks: Sequence[RankingTask], seconds: float
 ) -> dict[str, float]:
@@ -136,10 +132,12 @@ def main() -> None:
         "--dtype", choices=("float32", "bfloat16"), default="float32", help="the loop's, as served"
     )
     parser.add_argument("--users", type=int, default=200)
+    parser.add_argument("--warm", type=int, default=40, help="users before the clock starts")
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
-    tasks = [bundle.task(user, "test") for user in list(bundle.users)[: options.users + WARM]]
-    tasks, warm = tasks[:-WARM], tasks[-WARM:]
+    taken = list(bundle.users)[: options.users + options.warm]
+    tasks = [bundle.task(user, "test") for user in taken]
+    tasks, warm = tasks[: options.users], tasks[options.users :]
     found = asyncio.run(served(tasks, warm, options.base_url, options.model))
     found = {
         "field loop": field_loop(tasks, warm, options.weights or folder_of(DEFAULT), options.dtype),
