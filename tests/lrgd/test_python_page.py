@@ -26,7 +26,7 @@ def test_the_pages_examples_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     names: dict[str, Any] = {}
     found = []
     with LoopbackModel(with_embeddings) as server:
@@ -37,8 +37,9 @@ def test_the_pages_examples_run(
     told = capsys.readouterr().out
     assert "['Garden Hose', " in told
     assert "choose" in told
-    by_words, by_metric, by_prompt = found[1:4]
-    assert {rank for ranks in by_words.ranks("ann") for rank in ranks} == {1}
+    by_words, with_prior, by_metric, by_prompt = found[1:5]
+    for sure in (by_words, with_prior):
+        assert {rank for ranks in sure.ranks("ann") for rank in ranks} == {1}
     effects = {t.demonstration.effect for path in by_metric["ann"].paths for t in path.trials}
     assert effects <= {0.1, 1.0}
     asked = [chat["messages"][0]["content"] for chat in chats]
