@@ -6,8 +6,9 @@ DEMO := .venv/.ready-demo
 READY := .venv/.ready
 
 VLLM := .venv-vllm/.ready
+AUDIT := .venv-audit/.ready
 
-.PHONY: demo test lint tree test-shared test-vllm test-browser notebook docs format
+.PHONY: demo test lint tree test-shared test-vllm test-browser campaign notebook docs format audit
 
 demo: $(DEMO)
 	$(BIN)/lrgd demo
@@ -39,6 +40,13 @@ test-browser: $(READY)
 	$(BIN)/pip install --quiet --editable ".[browser]"
 	$(BIN)/pytest -m browser
 
+# Kills, faults, disks and two processes. What was tried is in build/campaign: stopped, it goes on.
+# CAMPAIGN_KILLS, CAMPAIGN_FAULTS, CAMPAIGN_DISKS: how many points, 1000, 60 and 120.
+# CAMPAIGN_PART=1/2: the first half of them.
+campaign: $(READY)
+	$(BIN)/pytest -m campaign
+	$(BIN)/python -m tests.campaign.figures
+
 # Runs docs/notebook.ipynb from the first cell to the last, and writes the answers into it.
 notebook: $(READY)
 	$(BIN)/pip install --quiet --editable ".[notebook]"
@@ -53,6 +61,11 @@ docs: $(READY)
 	$(BIN)/pip install --quiet --editable ".[docs]"
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs -d build/doctrees . build/site
 
+# Known vulnerabilities of what is installed in .venv. Needs pypi.org; where that cannot be reached
+# it says so in one line, exit code 2.
+audit: $(READY) $(AUDIT)
+	$(BIN)/python .ci/audit.py .venv-audit/bin/pip-audit $(wildcard .venv/lib/python3*/site-packages)
+
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -66,6 +79,12 @@ $(DEMO): pyproject.toml setup.py
 
 $(READY): $(DEMO)
 	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@
+
+# In an environment of its own: it is a tool, and none of the packages that are looked at.
+$(AUDIT):
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/pip install --quiet pip-audit==2.10.1
 	touch $@
 
 # vLLM's CPU build, in an environment of its own: it pins another transformers. Its torch pin names

@@ -107,7 +107,9 @@ class Generator:
         if reply.truncated or len(note) > self.max_chars:
             whole = sanitized(bare(whole_sentences(note[: self.max_chars])))
             return (whole, judge(whole, hidden)) if whole else (text, "cut_off")
-        return text, judge(text, hidden)
+        # A title that begins as a label does ("Note for ...: ") would be cut in the text.
+        verdict, of_whole = judge(text, hidden), judge(reply.text, hidden)
+        return text, of_whole if verdict == "usable" and of_whole == "names_target" else verdict
 
 
 def bare(text: str) -> str:
@@ -130,7 +132,8 @@ def judge(text: str, targets: Sequence[Item]) -> Verdict:
     said = _folded_words(text)
     if not said.strip():
         return "empty"
-    titles = [_folded_words(target.title) for target in targets if _has_words(target.title)]
+    shown = [sanitized(target.title) for target in targets]
+    titles = [_folded_words(title) for title in shown if _has_words(title)]
     if any(title in said for title in titles):
         return "names_target"
     return "usable"

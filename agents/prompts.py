@@ -41,7 +41,13 @@ JSON_REQUEST = 'Answer with JSON only: {{"ranking": [{} titles, exactly as given
 LETTERS = ascii_uppercase + ascii_lowercase
 """Labels of options: single tokens in every byte-level or SentencePiece vocabulary."""
 
-_CONTROL = re.compile(r"<(\|?/?[A-Za-z_][^<>\s]{0,40})>|\[(/?INST)\]")
+_CONTROL = re.compile(
+    # Without brackets, which stand for those of a token in it: doing it twice changes nothing.
+    r"<((?:[|\uff5c\[]|/?[A-Za-z_])[^<>()\s]{0,60})>"  # <|im_end|>, </s>, DeepSeek's wide bars
+    r"|\[(/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_(?:CALLS|RESULTS|CONTENT)|THINK|ARGS|CALL_ID"
+    r"|PREFIX|MIDDLE|SUFFIX|REF|IMG|IMG_BREAK|IMG_END|AUDIO|BEGIN_AUDIO|CONTROL_\d+|gMASK|MASK|SEP|CLS"
+    r"|PAD|UNK))\]"  # Mistral's, GLM's, BERT's
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ async def bench(
             settings=LoopSettings(paths=3, rounds=3),
             checkpointer=await stack.enter_async_context(opened) if checkpoints else None,
         )
-        yield Bench(graph, {"durability": "async"} if checkpoints else {})
+        yield Bench(graph, {"durability": "sync"} if checkpoints else {})
 
 
 async def cpu_ms(tasks: Sequence[RankingTask], url: str, **kind: bool) -> float:

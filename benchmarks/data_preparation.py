@@ -22,7 +22,7 @@ import polars as pl
 PREPARE = """
 import atexit
 import time
-import lrgd.commands
+import lrgd.cli.data
 from lrgd.cli.main import main
 begin = time.perf_counter()
 atexit.register(lambda: print(time.perf_counter() - begin))

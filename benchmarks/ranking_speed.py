@@ -37,6 +37,8 @@ from lrgd.serving.models import DEFAULT, folder_of
 
 BATCH, NEW_TOKENS, TITLES = 10, 512, 10
 CONCURRENCY = 128
+
+
 def row(
     rankings: Sequence[Ranking], tasks: Sequence[RankingTask], seconds: float
 ) -> dict[str, float]:

@@ -13,6 +13,10 @@
 A message says what was wanted, what came and what to do, in one line.
 """
 
+from lrgd.core.text import visible
+
+LONGEST = 1_000
+"""Characters of what is told of a server."""
 KEPT = "what is done is kept, and a run goes on with --resume"
 """Told with whatever stops a command in the middle of a run."""
 
@@ -35,7 +39,13 @@ class InputError(LrgdError):
 
 
 class EndpointError(LrgdError):
-    """The model server refused, or answered what it should not."""
+    """The model server refused, or answered what it should not.
+
+    Messages repeat what it sent: one line, cut, of characters that every terminal and file takes.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(visible(message[:LONGEST]) + ("..." if len(message) > LONGEST else ""))
 
 
 class EndpointUnavailable(EndpointError):

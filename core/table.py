@@ -1,7 +1,11 @@
 """A table of text: made where its numbers are known, shown by the terminal, pages and files."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from lrgd.core.files import replace_file
+from lrgd.core.text import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +25,29 @@ class Table:
         formats = {"md": "github", "tex": "latex_booktabs"}
         files = [folder / f"{self.name}.{ending}" for ending in formats]
         for file, written_as in zip(files, formats.values(), strict=True):
-            file.write_text(self._as(written_as) + "\n", "utf-8")
+            replace_file(file, self._as(written_as) + "\n")
         return files
 
     def markdown(self) -> str:
-        """The table as GitHub's Markdown, without its title."""
+        """The table as GitHub's Markdown, without its title; no markup of a cell works in it."""
         return self._as("github")
 
     def _as(self, written_as: str) -> str:
         # Imported here: commands that save nothing should not wait for it.
         from tabulate import tabulate
 
+        rows = [[_in_markdown(cell) for cell in row] for row in self.rows]
         align = ("left", *("right" for _ in self.head[1:]))
         return tabulate(
-            self.rows, self.head, tablefmt=written_as, disable_numparse=True, colalign=align
+            rows if written_as == "github" else self.rows,
+            self.head,
+            tablefmt=written_as,
+            disable_numparse=True,
+            colalign=align,
         )
+
+
+def _in_markdown(cell: str) -> str:
+    """A cell whose columns, tags and links are text. LaTeX's signs are escaped by tabulate."""
+    columns = visible(cell).replace("|", r"\|").replace("](", r"]\(")
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", columns)

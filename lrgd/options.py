@@ -32,7 +32,11 @@ CandidateStrategy = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all that is drawn.")]
 BaseUrl = Annotated[
     str | None,
-    typer.Option(help="OpenAI-compatible server, with /v1. Without it the model is started here."),
+    typer.Option(
+        envvar="LRGD_BASE_URL",
+        help="OpenAI-compatible server, with /v1. Without it the model is started here.",
+        show_envvar=True,
+    ),
 ]
 Model = Annotated[
     str | None,
@@ -50,7 +54,11 @@ Writer = Annotated[
 WriterUrl = Annotated[str | None, typer.Option(help="Server of --writer; else it is started here.")]
 Key = Annotated[
     str,
-    typer.Option(envvar="LRGD_API_KEY", help="Key of that server.", show_default=False),
+    typer.Option(
+        envvar="LRGD_API_KEY",
+        help="Key of that server. Others on this machine can see an option, not a variable.",
+        show_default=False,
+    ),
 ]
 Ranking = Annotated[
     RankingMode | None,

@@ -4,7 +4,7 @@ User and password go into a header and the query (Azure's `?api-version=...`, or
 every request; neither is in any message.
 """
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -25,8 +25,6 @@ class Address:
     """Goes with every request."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Basic authorization, where the URL names a user."""
-    secrets: tuple[str, ...] = field(default=(), repr=False)
-    """What no message may hold."""
 
 
 def address_of(base_url: str, v1: bool | None = None) -> Address:
@@ -52,10 +50,17 @@ def address_of(base_url: str, v1: bool | None = None) -> Address:
         pair = b64encode(f"{url.username}:{url.password}".encode()).decode()
         headers = {"Authorization": f"Basic {pair}"}
     query = dict(url.params.multi_items())
-    hidden = (url.password, *query.values(), *(h.split()[-1] for h in headers.values()))
     bare = url.copy_with(username="", password="", query=None, fragment=None, path=path or "/")
     shown = str(bare).rstrip("/")
-    return Address(shown, query, headers, tuple(s for s in hidden if len(s) > 4))
+    return Address(shown, query, headers)
+
+
+def proofs(request: httpx2.Request) -> list[str]:
+    """What a request proves itself by, beside its query: a key, or a password as sent and clear."""
+    kind, _, given = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "basic":
+        return [given]
+    return [given, b64decode(given).decode(errors="replace").partition(":")[2]]
 
 
 def shown(base_url: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx2
 from langchain_core.messages import AIMessage
@@ -23,16 +24,17 @@ from openai import (
     RateLimitError,
 )
 
-from lrgd.agents.endpoint.address import address_of
+from lrgd.agents.endpoint.address import address_of, proofs
 from lrgd.agents.endpoint.budget import Budget
 from lrgd.agents.endpoint.chat import EndpointChatModel
 from lrgd.agents.endpoint.dialect import STANDARD, Dialect
-from lrgd.agents.endpoint.meter import BUDGET_SPENT, Meter
+from lrgd.agents.endpoint.meter import BUDGET_SPENT, KEPT, Meter
 from lrgd.agents.endpoint.reasoning import CHAT_OPTIONS, Thinking
 from lrgd.agents.endpoint.replies import (
     CHAT,
     REASON,
     SORTED,
+    UNREADABLE,
     asked,
 )
 from lrgd.agents.values import Usage
@@ -127,12 +129,15 @@ class Endpoint:
         """
         said = self.settings.dialect.spoken(body) if path == CHAT else body
         with translated_errors(self.name):
-            response = await asked(self.client, path, said)
-            try:
-                return read(response.json())
-            except Exception:
-                await self.meter.forget(response.request)
-                raise
+            while True:
+                response = await asked(self.client, path, said)
+                try:
+                    return read(response.json())
+                except Exception:
+                    await self.meter.forget(response.request)
+                    # A run that ended before it read an answer has kept it: asked anew.
+                    if KEPT not in response.headers:
+                        raise
 
     @property
     def chat_options(self) -> dict[str, Any]:
@@ -197,7 +202,7 @@ def translated_errors(endpoint: str) -> Iterator[None]:
             raise BudgetSpent(error.response.headers[BUDGET_SPENT]) from error
         said = "gave no answer" if sorted_out(error) else "refused the request"
         raise EndpointError(f"{endpoint} {said}: {_reason(error)}") from error
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+    except UNREADABLE as error:
         # The clients' own words for an answer that is no JSON, or JSON of another shape.
         raise EndpointError(f"{endpoint} gave no answer of the protocol: {error}") from error
 
@@ -221,8 +226,8 @@ def _reason(error: OpenAIError) -> str:
 def _without_secrets(error: APIStatusError, text: str) -> str:
     """A text without what the request proved itself by, should the server repeat it."""
     request = error.response.request
-    key = request.headers.get("authorization", "").split()[-1:]
-    for secret in (*key, *request.url.params.values()):
+    given = [*proofs(request), *request.url.params.values()]
+    for secret in sorted({form for s in given for form in (s, quote(s), quote(s, "")) if s}):
         if len(secret) > LONGEST_WORD:
             text = text.replace(secret, "***")
     return text

@@ -8,29 +8,34 @@ prompt, seed, temperature, schema), but not of the port. Only whole, successful 
 import asyncio
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any
+from weakref import WeakValueDictionary
 
 import aiohttp
 import httpx2
 from langgraph.cache.base import BaseCache
 from openai import DefaultAioHttpClient
 
+from lrgd.agents.endpoint.address import proofs
 from lrgd.agents.endpoint.budget import Account, Budget, most_tokens
 from lrgd.agents.endpoint.notices import Notices
-from lrgd.agents.endpoint.replies import as_failure, body_reply, usage_in
+from lrgd.agents.endpoint.replies import UNREADABLE, Reply, as_failure, body_reply, usage_in
 from lrgd.agents.values import Usage
 from lrgd.core.errors import BudgetSpent
 
 BUDGET_SPENT = "x-lrgd-budget"
 """Header of the refusal (HTTP 402) that stands in for the server once the budget is spent."""
+KEPT = "x-lrgd-kept"
+"""Header of an answer that comes from the cache."""
 NAMESPACE = ("answers",)
 NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 """What aiohttp raises where no connection came about: the request never left this machine."""
 FREE = ("/tokenize", "/detokenize")
 """Paths at which no model runs: kept as all answers are, but neither counted nor bounded."""
-
+LEAST_PROOF = 12
+"""Characters of a key or password that no answer holds by chance."""
+REPEATED = "it holds the key or password that was sent with the request, and is not kept"
 
 Keep = Callable[[bytes], Awaitable[None]]
 """Puts an answer where the same request finds it again."""
@@ -55,7 +60,8 @@ class Meter(DefaultAioHttpClient):
         """Requests that were sent and got no reply: they may have been paid."""
         self.account = Account(budget)
         self._cache = cache
-        self._under_way: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # A lock is there as long as anybody asks or waits for it.
+        self._under_way = WeakValueDictionary[str, asyncio.Lock]()
         self._kept: set[asyncio.Task[httpx2.Response]] = set()
 
     async def send(
@@ -86,13 +92,8 @@ class Meter(DefaultAioHttpClient):
             return await self._pay(request, options)
         key = _key(request, await request.aread())
         # The second of two equal requests waits for the first one's answer.
-        lock = self._under_way[key]
-        try:
-            async with lock:
-                return await self._answer(request, options, key, self._cache)
-        finally:
-            if not lock.locked():
-                self._under_way.pop(key, None)
+        async with self._under_way.setdefault(key, asyncio.Lock()):
+            return await self._answer(request, options, key, self._cache)
 
     async def _answer(
         self, request: httpx2.Request, options: dict[str, Any], key: str, cache: BaseCache[bytes]
@@ -102,7 +103,7 @@ class Meter(DefaultAioHttpClient):
         # Earlier versions kept whatever came with status 200.
         if known and body_reply(request.url.path, known).kind == "answer":
             self.repeated += not _free(request)
-            headers = {"content-type": _JSON}
+            headers = {"content-type": _JSON, KEPT: "1"}
             return httpx2.Response(200, content=known, headers=headers, request=request)
         return await self._pay(request, options, lambda answer: cache.aset({place: (answer, None)}))
 
@@ -157,6 +158,8 @@ class Meter(DefaultAioHttpClient):
             content = await response.aread()
             used = _usage(content)
             reply = body_reply(response.request.url.path, content)
+            if reply.kind == "answer" and _repeats_proof(response.request, content):
+                reply = Reply("error", reason=REPEATED, status=400)  # 400: not asked again
             if keep and reply.kind == "answer":
                 await keep(content)
             return as_failure(response, reply)
@@ -175,6 +178,11 @@ class Meter(DefaultAioHttpClient):
 _JSON = "application/json"
 
 
+def _repeats_proof(request: httpx2.Request, content: bytes) -> bool:
+    long_ones = (proof.encode() for proof in proofs(request) if len(proof) >= LEAST_PROOF)
+    return any(proof in content for proof in long_ones)
+
+
 def _free(request: httpx2.Request) -> bool:
     return request.method != "POST" or request.url.path.endswith(FREE)
 
@@ -182,7 +190,7 @@ def _free(request: httpx2.Request) -> bool:
 def _usage(content: bytes) -> Usage:
     try:
         return usage_in(json.loads(content))
-    except (ValueError, AttributeError):  # no JSON object; what it is instead is sorted elsewhere
+    except UNREADABLE:  # no JSON object; what it is instead is sorted elsewhere
         return Usage(calls=1, unknown=1)
 
 

@@ -44,6 +44,9 @@ _ATTEMPT = "x-stainless-retry-count"
 _SHOULD_RETRY = "x-should-retry"
 """Header by which a server tells the OpenAI client whether to ask again."""
 _LATER = (408, 409, 429)
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What reading JSON raises that is nested too deep, of another shape, or holds a number that is too
+large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +74,17 @@ def body_reply(path: str, content: bytes) -> Reply:
     """Sorts the body of a reply of status 200, whatever was asked."""
     try:
         body = json.loads(content, parse_constant=_number)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return Reply("error", reason=f"what came is unusable: {error}")
-    if isinstance(body, dict) and (told := _error_in(body)):
+    if not isinstance(body, dict):
+        return Reply("error", reason=f"wanted an object, got {str(body)[:80]}")
+    if told := _error_in(body):
         return told
     if not path.endswith(CHAT):
         return Reply("answer")
     try:
         return chat_reply(body)
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+    except UNREADABLE as error:
         return Reply("error", reason=f"it is no answer of the protocol: {error!r}")
 
 

@@ -16,11 +16,12 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from lrgd.agents.endpoint.client import Endpoint
 from lrgd.agents.endpoint.notices import LOW_SHARE
-from lrgd.agents.endpoint.replies import CHAT, chat_reply, usage_in
+from lrgd.agents.endpoint.replies import CHAT, UNREADABLE, chat_reply, usage_in
 from lrgd.agents.prompts import LETTERS, RANKING_QUESTION, choice_prompt
 from lrgd.agents.ranking.probabilities import (
     GOOD_SHARE,
     LEAST_SHARE,
+    ROUNDING,
     decoded,
     log_probability,
     probability,
@@ -92,19 +93,25 @@ class Decisions:
 
         def read(answer: Any) -> tuple[list[Probabilities], Usage]:
             pairs = zip(questions, answer["answers"], strict=True)
-            return [self._read(given, usage_in(answer)) for _, given in pairs], usage_in(answer)
+            used = usage_in(answer)
+            return [self._read(given, options, used) for options, given in pairs], used
 
         wanted = f"an answer to each of {len(questions)} questions"
         return await self.endpoint.ask("/decisions", body, _or_refused(self.endpoint, wanted, read))
 
-    def _read(self, answer: Mapping[str, Any], used: Usage) -> Probabilities:
+    def _read(
+        self, answer: Mapping[str, Any], options: Sequence[str], used: Usage
+    ) -> Probabilities:
         if answer["type"] != "choice":
             raise RankingFailed(
                 f"{self.endpoint.name} answered a question by a {str(answer['type'])[:40]}",
                 "refused",
                 used.counts,
             )
-        return {str(p["value"]): probability(p["probability"]) for p in answer["probabilities"]}
+        given = {str(p["value"]): probability(p["probability"]) for p in answer["probabilities"]}
+        if len(given) < len(answer["probabilities"]) or not given.keys() <= set(options):
+            raise ValueError("an option that was not asked, or one twice")
+        return given
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +178,10 @@ class Logprobs:
                 f"{self.endpoint.name} gives no log-probabilities; try --ranking listwise"
             )
         alternatives = given[0]["top_logprobs"]
-        return [(str(t["token"]), log_probability(t["logprob"])) for t in alternatives], used
+        found = [(str(t["token"]), log_probability(t["logprob"])) for t in alternatives]
+        if (whole := sum(letter_probabilities(found).values())) > 1 + ROUNDING:
+            raise ValueError(f"the letters' probabilities sum to {whole:.2f}")
+        return found, used
 
     def _check_share(self, share: float, used: Usage) -> None:
         said = f"{self.endpoint.settings.model} answers with a letter in {share:.2%} of cases"
@@ -205,7 +215,7 @@ def _or_refused(endpoint: Endpoint, wanted: str, read: Callable[[Any], T]) -> Ca
     def checked(answer: Any) -> T:
         try:
             return read(answer)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except UNREADABLE as error:
             raise EndpointError(
                 f"{endpoint.name}: wanted {wanted}, got {str(answer)[:200]} ({error}); "
                 "try --ranking listwise"

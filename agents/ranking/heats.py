@@ -32,7 +32,7 @@ class ChoiceRanker:
         it refuses to."""
         names = option_names(candidates)
         asked = await self._ask(context.text, list(names))
-        if not asked.of_name:
+        if not any(asked.of_name.values()):
             told = f"the model gave no probability to any of {len(names)} options"
             raise RankingFailed(told, "empty", asked.usage.counts)
         of_item = {names[name]: p for name, p in asked.of_name.items()}

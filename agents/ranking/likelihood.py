@@ -100,7 +100,9 @@ class Likelihoods:
         end = len(given) - (self._generated if len(given) not in whole else 0)
         told = [log_probability(p) for p in given[max(0, end - count) : end] if p is not None]
         own = [p for p in told if isfinite(p)]
-        if len(own) < count or end > before + count:
+        # Behind a null that stands for what was not told (SGLang).
+        padded = end == count + 1 and given[0] is None
+        if len(own) < count or not (end in whole or padded) or not isfinite(sum(own)):
             raise EndpointError(
                 f"{self._endpoint.name}: wanted {count} log-probabilities at the end of a prompt "
                 f"of {before + count} tokens from /v1/completions, got {len(own)} of "

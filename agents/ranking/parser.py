@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from pydantic_core import from_json
@@ -22,7 +23,8 @@ from lrgd.agents.values import Item, Ranking, RankingAudit
 MAX_CHARS = 20_000
 """What is read of an answer."""
 LINES_A_CANDIDATE = 4
-"""Lines that are read for each candidate; a list that goes on longer repeats itself."""
+"""Lines, and entries on them, that are read for each candidate; a list that goes on longer repeats
+itself."""
 LONGEST_RUN = 6
 """Commas that a title may hold and still be found in a list on one line."""
 
@@ -58,7 +60,8 @@ def parse_list(
         truncated: its token budget ended the answer; a last entry that is cut off is not judged.
     """
     titles = _Titles(option_names(candidates))
-    entries = list(_entries(text[:MAX_CHARS], titles, len(candidates) * LINES_A_CANDIDATE))
+    limit = len(candidates) * LINES_A_CANDIDATE
+    entries = list(islice(_entries(text[:MAX_CHARS], titles, limit), limit))
     if truncated and entries and entries[-1].item is None:
         entries.pop()
     known = [entry.item for entry in entries if entry.item is not None]
@@ -116,6 +119,7 @@ class _Titles:
 
     def several(self, line: str) -> list[_Entry]:
         """What a list on one line names; nothing unless all of its parts are titles."""
+        line = " ".join(line.split())  # `_SEPARATOR` takes n^2 steps for n blanks
         parts = [p for p in _SEPARATOR.split(line) if p.strip() and not p.strip().isdigit()]
         folded = [_folded(_MARK.sub("", part, count=1)) for part in parts]
         entries, start = [], 0
@@ -149,7 +153,7 @@ def _json_strings(text: str) -> list[str] | None:
     """The titles that a JSON answer lists, even one whose end is missing; None for other texts."""
     fence = _FENCE.search(text)
     body = (fence[1] if fence else text).strip()
-    begin = re.search(r"^\s*[\[{]", body, re.MULTILINE)
+    begin = re.search(r"^[^\S\n]*[\[{]", body, re.MULTILINE)
     if begin is None:
         return None
     body = body[begin.start() :]

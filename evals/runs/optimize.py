@@ -86,7 +86,10 @@ async def _optimize_user(
     start: LoopState | None = None if begun else {"task": task, "earlier": earlier}
     if begun:
         report(Progress(calls=begun["usage"].calls if "usage" in begun else 0))
-    async for update in graph.astream(start, config, stream_mode="updates", durability="async"):
+    # "sync": a step is on disk before the next begins. Otherwise `choose` may have written to the
+    # memory what this run found while all checkpoints still wait: killed there, the user would
+    # begin anew, and recall it as the work of an earlier run.
+    async for update in graph.astream(start, config, stream_mode="updates", durability="sync"):
         report(Progress(calls=_calls(update)))
     return record_of(user_id, (await graph.aget_state(config)).values)
 

@@ -37,7 +37,8 @@ def _serve(asked: argparse.Namespace) -> None:
     import uvicorn
 
     from lrgd.core.errors import LrgdError
-    from lrgd.serving.embedded.app import make_app
+    from lrgd.core.http import Shield, is_loopback, uvicorn_limits
+    from lrgd.serving.embedded.app import MAX_BODY, make_app
     from lrgd.serving.embedded.engine import Engine
     from lrgd.serving.embedded.heads import load_heads
     from lrgd.serving.embedded.weights import load
@@ -48,7 +49,9 @@ def _serve(asked: argparse.Namespace) -> None:
         engine = Engine(weights, load_heads(asked.folder, asked.name))
     except LrgdError as error:
         sys.exit(f"lrgd: {error}")
-    uvicorn.run(make_app(engine), host=asked.host, port=asked.port, log_level="warning")
+    app = Shield(make_app(engine), most_bytes=MAX_BODY, local=is_loopback(asked.host))
+    where = {"host": asked.host, "port": asked.port}
+    uvicorn.run(app, **where, log_level="warning", **uvicorn_limits())
 
 
 def _end_with_parent() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
+from inspect import signature
 from itertools import accumulate
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,7 @@ from uuid import uuid4
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
+from transformers import PreTrainedTokenizerBase
 
 from lrgd.core.errors import LrgdError
 from lrgd.core.validation import first_fault
@@ -28,7 +30,11 @@ from lrgd.serving.embedded.protocol import (
 from lrgd.serving.embedded.scoring import Scored
 
 MAX_BODY = 32_000_000
-"""Bytes of a request."""
+"""Bytes of a request: a likelihood for each of 255 candidates, behind a long history each."""
+
+TEMPLATE_ARGUMENTS = set(signature(PreTrainedTokenizerBase.apply_chat_template).parameters)
+"""What transformers takes beside a template's variables. A client's own template among it could
+compute for hours."""
 
 Answer = dict[str, Any]
 
@@ -38,7 +44,7 @@ class Refused(LrgdError):
 
 
 def make_app(engine: Engine) -> FastAPI:
-    """The server's application: `uvicorn.run(make_app(engine))`."""
+    """The server's application, without what bounds requests: `lrgd.core.http`."""
     app = FastAPI(title="lrgd", openapi_url=None)
     routes = Routes(engine)
     app.add_exception_handler(LrgdError, _refused)
@@ -50,7 +56,6 @@ def make_app(engine: Engine) -> FastAPI:
     app.post("/v1/chat/completions", response_model=None)(routes.chat)
     app.post("/v1/completions", response_model=None)(routes.complete)
     app.post("/v1/rerank")(routes.rerank)
-    app.middleware("http")(_bounded)
     return app
 
 
@@ -61,6 +66,9 @@ class Routes:
         self.engine = engine
         self.name = engine.weights.name
         self.tokenizer = engine.weights.tokenizer
+        longest = max(map(len, self.tokenizer.get_vocab()))
+        self.most_chars = engine.weights.context * longest
+        """No text of more fits: it is refused before the time to tokenize it is spent."""
 
     async def health(self) -> Answer:
         return {"status": "ok"}
@@ -77,9 +85,7 @@ class Routes:
                 messages, asked.chat_template_kwargs, asked.add_generation_prompt
             )
         else:
-            tokens = self.tokenizer.encode(
-                asked.prompt, add_special_tokens=asked.add_special_tokens
-            )
+            tokens = list(self._ids(asked.prompt or "", asked.add_special_tokens))
         context = self.engine.weights.context
         return {"tokens": tokens, "count": len(tokens), "max_model_len": context}
 
@@ -135,6 +141,7 @@ class Routes:
 
     async def rerank(self, asked: RerankRequest) -> Answer:
         self._known(asked.model)
+        self._check_length(asked.query, asked.baseline_query, *asked.texts)
         future = self.engine.rerank(asked.query, asked.texts, asked.baseline_query)
         found, tokens = await asyncio.wrap_future(future)
         order = sorted(range(len(found)), key=lambda n: -found[n])[: asked.top_n]
@@ -206,9 +213,16 @@ class Routes:
     ) -> list[int]:
         if self.tokenizer.chat_template is None:
             raise Refused(f"{self.name} has no chat template: ask /v1/completions or /v1/rerank")
+        if taken := TEMPLATE_ARGUMENTS & options.keys():
+            raise Refused(f"chat_template_kwargs may not hold {', '.join(sorted(taken))}")
+        self._check_length(*(message["content"] for message in messages))
         try:
             found: list[int] = self.tokenizer.apply_chat_template(
-                messages, add_generation_prompt=generation, return_dict=False, **options
+                messages,
+                add_generation_prompt=generation,
+                return_dict=False,
+                sanitize_control_tokens=True,
+                **options,
             )
         except Exception as error:  # a template may raise what it likes
             raise Refused(f"{self.name}'s chat template refuses these messages: {error}") from error
@@ -216,10 +230,15 @@ class Routes:
 
     def _ids(self, prompt: str | Sequence[int], special: bool) -> Sequence[int]:
         if isinstance(prompt, str):
+            self._check_length(prompt)
             found: list[int] = self.tokenizer.encode(prompt, add_special_tokens=special)
             return found
         self._in_vocabulary(prompt)
         return prompt
+
+    def _check_length(self, *texts: str) -> None:
+        if (longest := max(map(len, texts))) > self.most_chars:
+            raise Refused(f"a text of {longest} characters: the model reads {self.most_chars}")
 
     def _in_vocabulary(self, tokens: Sequence[int]) -> None:
         size = self.engine.weights.model.config.get_text_config().vocab_size
@@ -264,12 +283,6 @@ async def _malformed(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     # The first part of a place is "body", which whoever wrote it knows.
     return _error(400, first_fault(error, "body", skipped=1))
-
-
-async def _bounded(request: Request, answer: Any) -> Any:
-    if int(request.headers.get("content-length", 0)) > MAX_BODY:
-        return _error(413, f"a request of more than {MAX_BODY} bytes")
-    return await answer(request)
 
 
 def _error(status: int, message: str) -> JSONResponse:

@@ -50,7 +50,8 @@ class _Generation(_Request):
 
 
 class Message(BaseModel):
-    role: str
+    role: Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]
+    """Chat templates join it to their control tokens."""
     content: str | list[dict[str, Any]]
 
     def plain(self) -> dict[str, str]:

@@ -116,7 +116,8 @@ def _query_tokens(tokenizer: Any, query: str) -> list[int]:
 
 
 def _encoded(tokenizer: Any, text: str) -> list[int]:
-    found: list[int] = tokenizer.encode(text, add_special_tokens=False)
+    """Tokens of a text that is data: a control token's name in it is read letter by letter."""
+    found: list[int] = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
     return found
 
 

@@ -8,10 +8,10 @@ import pytest
 from lrgd.agents.endpoint.client import EndpointSettings, connect
 from lrgd.agents.prompts import RankingContext
 from lrgd.agents.ranking.listwise import ListwiseRanker
-from lrgd.agents.recommender import ShuffledRanker, as_ranking, averaged, answer_of
+from lrgd.agents.recommender import ShuffledRanker, answer_of, as_ranking, averaged
 from lrgd.agents.values import Item, Ranking, RankingAudit, Usage, ranking_from
 from lrgd.core.errors import InputError
-from lrgd.evals.methods import METHODS, Resources
+from lrgd.evals.methods import METHODS, Question, Resources
 from lrgd.graphs import LoopSettings, build_graph, build_recommendation_graph
 from lrgd.memory import DemonstrationMemory
 from tests.loopback import LoopbackModel, Sensible
@@ -121,7 +121,7 @@ async def test_a_ranker_of_ids_serves_graphs_and_methods(memory: DemonstrationMe
     assert recommended["ranking"].order[:2] == ("c0", "c1")
     resources = Resources(ranker, hashed_words, settings, {})
     record = None  # a method without a demonstration reads none
-    zero_shot = await METHODS["zero-shot"].rank(resources, task(), record)  # type: ignore[arg-type]
+    zero_shot = await METHODS["zero-shot"].rank(resources, Question.of(task()), record)  # type: ignore[arg-type]
     assert zero_shot.order[0] == "c0"
 
 

@@ -31,7 +31,7 @@ async def test_a_model_of_each_family_goes_through_the_whole_loop(
             choice = ModelChoice(settings.base_url, family, ranking=mode, max_tokens=8)
             await the_whole_loop(choice, tmp_path / mode)
         letters = ModelChoice(settings.base_url, family, ranking="logprobs", max_tokens=8)
-        with pytest.raises(EndpointError, match="letters hold|cannot rank by logprobs"):
+        with pytest.raises(EndpointError, match=r"letters hold|cannot rank by logprobs"):
             await the_whole_loop(letters, tmp_path / "logprobs")
 
 

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from langgraph.cache.sqlite import SqliteCache
 
 from lrgd.agents.endpoint.budget import Budget
 from lrgd.agents.endpoint.client import EndpointSettings, connect
+from lrgd.agents.endpoint.replies import asked
 from lrgd.agents.generator import Generator
 from lrgd.agents.prompts import RankingContext
 from lrgd.agents.ranking.choices import SystemOne
@@ -60,6 +62,34 @@ async def test_two_equal_requests_under_way_are_one() -> None:
             answers = await asyncio.gather(*asked)
     assert len(server.requests) == 1
     assert all(answer == answers[0] for answer in answers)
+
+
+async def test_equal_requests_are_one_also_where_the_first_is_asked_again() -> None:
+    # It fails, the second is then asked, and the first comes again while that is under way.
+    failures = [(503, {}, {"Retry-After-Ms": "20"})]
+
+    def slowly(path: str, body: dict[str, Any]) -> Answer:
+        if failures:
+            return failures.pop()
+        time.sleep(0.2)
+        return sensible(path, body)
+
+    with LoopbackModel(slowly) as server:
+        async with connect(settings(server, max_retries=2), cache=InMemoryCache()) as endpoint:
+            ranker = ChoiceRanker(SystemOne(endpoint), 50)
+            await asyncio.gather(*(ranker.rank(CONTEXT, CANDIDATES) for _ in range(2)))
+            assert endpoint.meter.calls == 1
+    assert len(server.requests) == 2
+
+
+async def test_an_answer_that_nobody_read_and_nobody_can_read_is_asked_for_again() -> None:
+    answers: list[Answer] = [(200, {"right": 1}, {}), (200, {"wrong": 1}, {})]
+    with LoopbackModel(lambda path, body: answers.pop()) as server:
+        async with connect(settings(server), cache=InMemoryCache()) as endpoint:
+            await asked(endpoint.client, "/rerank", {"query": "q"})  # the run ended here
+            for _ in range(2):
+                assert await endpoint.ask("/rerank", {"query": "q"}, lambda got: got["right"]) == 1
+            assert (endpoint.meter.calls, endpoint.meter.repeated) == (2, 2)
 
 
 async def test_without_a_cache_every_request_is_paid() -> None:

@@ -81,9 +81,22 @@ def test_a_reply_is_sorted_by_what_it_holds(body: Any, kind: Kind, text: str) ->
     assert (reply.kind, reply.text) == (kind, text)
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>busy</html>", b"{", b'{"a": NaN}', b"[Infinity]"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<html>busy</html>",
+        b"{",
+        b'{"a": NaN}',
+        b"[Infinity]",
+        b"null",
+        b"[]",
+        b'"Hello."',
+        b"7",
+    ],
+)
 @pytest.mark.parametrize("path", [CHAT, "/v1/systemone", "/tokenize"])
-def test_what_is_no_json_is_an_error_on_any_path(path: str, content: bytes) -> None:
+def test_what_is_no_json_object_is_an_error_on_any_path(path: str, content: bytes) -> None:
     assert body_reply(path, content).kind == "error"
 
 

@@ -188,6 +188,7 @@ def changed(change: Callable[[list[Any]], Any]) -> Callable[[str, dict[str, Any]
         changed(lambda told: [*told[:-1], nan]),
         changed(lambda told: [*told[:-1], None]),
         changed(lambda told: told[-3:]),
+        changed(lambda told: told[:-1]),  # each would be read as its neighbour's
         changed(lambda told: [*told, -1.0]),  # it has written something all the same
         changed(lambda told: []),
         changed(lambda told: None),

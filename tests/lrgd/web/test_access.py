@@ -6,7 +6,8 @@ from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
 from lrgd.core.errors import InputError
-from lrgd.web.access import COOKIE, Guard, is_loopback, listen
+from lrgd.core.http import is_loopback
+from lrgd.web.access import COOKIE, guarded, listen
 
 LOCAL = "http://127.0.0.1:7860"
 
@@ -16,7 +17,7 @@ async def page(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def client(token: str | None = None, base: str = LOCAL) -> TestClient:
-    return TestClient(Guard(page, token), base_url=base, follow_redirects=False)
+    return TestClient(guarded(page, token), base_url=base, follow_redirects=False)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "[::1]", "localhost"])
