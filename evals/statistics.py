@@ -69,6 +69,12 @@ def mean_interval(values: Values, *, seed: int = 0) -> Interval:
     return Interval(mean, min(mean, float(bounds.low)), max(mean, float(bounds.high)))
 
 
+def normal_interval(estimate: float, standard_error: float) -> Interval:
+    """An estimate with the 95 % interval of a normal distribution."""
+    half = 1.959964 * standard_error
+    return Interval(estimate, estimate - half, estimate + half)
+
+
 def sign_flip_p(scores: Values, reference: Values, *, seed: int = 0) -> float:
     """Two-sided p-value of the mean paired difference, by flipping signs; in (0, 1].
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from lrgd.evals.runs.folder import Score, UserRecord
+from lrgd.evals.runs.folder import UserRecord
 from lrgd.evals.runs.optimize import Progress
 
 
@@ -41,10 +41,10 @@ class Display:
 
         return report
 
-    def scoring(self, rankings: int) -> Callable[[Score], None]:
-        """A line for the test rankings."""
-        line = self._bars.add_task("scoring", total=rankings)
-        return lambda score: self._bars.advance(line)
+    def counting(self, stage: str, total: int) -> Callable[[object], None]:
+        """A line for a stage of so many steps; what it returns is told of each."""
+        line = self._bars.add_task(stage, total=total)
+        return lambda done: self._bars.advance(line)
 
 
 def _effect(record: UserRecord) -> float:

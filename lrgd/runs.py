@@ -3,6 +3,7 @@
 `begin` and `reopen` check everything that can be checked before a model is started.
 """
 
+import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,13 +15,16 @@ from lrgd.agents.values import RankingMode, Usage
 from lrgd.core.errors import InputError
 from lrgd.core.files import replace_file
 from lrgd.evals.data.bundle import Bundle, load_bundle
-from lrgd.evals.methods import Resources
+from lrgd.evals.methods import Need, Resources
+from lrgd.evals.methods.evidence import evidence_of
 from lrgd.evals.report.page import ReportFiles, write_report
 from lrgd.evals.report.report import Report, report_of
 from lrgd.evals.runs.arms import Arm, Evaluation, arms_of, optimisations
 from lrgd.evals.runs.evaluate import score_users
-from lrgd.evals.runs.folder import FailedCall, RunFolder, RunHeader, UserRecord
+from lrgd.evals.runs.folder import FailedCall, PriorName, RunFolder, RunHeader, UserRecord
+from lrgd.evals.runs.fusing import kept_fit, learned, validation_tasks
 from lrgd.evals.runs.optimize import OPTIMIZATION, optimize_users
+from lrgd.evals.runs.prior import RunPrior, fit_prior
 from lrgd.evals.runs.shared import SharedSearch, search
 from lrgd.graphs import LoopSettings, build_graph, build_recommendation_graph, open_checkpoints
 from lrgd.graphs.recommendation import RecommendationState
@@ -38,6 +42,11 @@ class Run:
     header: RunHeader
     choice: ModelChoice
     """The model, asked as the header says."""
+
+    @property
+    def prior(self) -> RunPrior | None:
+        """What its tasks bring as their prior."""
+        return self.bundle.prior if isinstance(self.bundle.prior, RunPrior) else None
 
     @property
     def records(self) -> list[UserRecord]:
@@ -84,7 +93,10 @@ class Run:
                 of_folder[folder] = variant.records
             return of_folder[folder]
 
-        return list(arms_of(wanted, self.header.settings, records, self.header.before_shared))
+        has: list[Need] = ["training part"] if self.bundle.training else []
+        has += ["prior"] if self.prior else []
+        header = self.header
+        return list(arms_of(wanted, header.settings, records, header.before_shared, has=has))
 
     def failed_in(self, wanted: Evaluation) -> list[FailedCall]:
         """The calls behind what has no score in an evaluation, the last time each."""
@@ -105,7 +117,12 @@ class Run:
 
 
 def plan(
-    bundle_path: Path, path: Path, choice: ModelChoice, settings: LoopSettings, users: int
+    bundle_path: Path,
+    path: Path,
+    choice: ModelChoice,
+    settings: LoopSettings,
+    users: int,
+    prior: PriorName | None = None,
 ) -> Run:
     """A run over the first `users` users of a bundle, not begun.
 
@@ -113,7 +130,7 @@ def plan(
         choice: the model, its ranking mode fixed (`lrgd.workbench.settled`).
 
     Raises:
-        InputError: no such bundle.
+        InputError: no such bundle, or one without the training part that a prior needs.
     """
     bundle = load_bundle(bundle_path)
     header = RunHeader(
@@ -127,8 +144,22 @@ def plan(
         ranking_tokens=choice.ranking_tokens,
         users=tuple(list(bundle.users)[:users]),
         settings=settings.model_copy(update={"dataset": bundle.name, "model": choice.writer_name}),
+        prior=prior,
     )
-    return Run(RunFolder(path), bundle, header, choice)
+    folder = RunFolder(path)
+    return Run(folder, _with_prior(bundle, folder, prior), header, choice)
+
+
+def _with_prior(bundle: Bundle, folder: RunFolder, prior: PriorName | None) -> Bundle:
+    """The bundle, its tasks with the run's prior."""
+    if prior is None:
+        return bundle
+    if bundle.training is None:
+        raise InputError(
+            f"--prior {prior} learns from a bundle's training part, and bundle {bundle.name!r} has "
+            "none: make it anew with `lrgd data prepare`"
+        )
+    return replace(bundle, prior=RunPrior(folder.prior, bundle.training))
 
 
 def begin(run: Run, *, resume: bool) -> Run:
@@ -176,7 +207,7 @@ def reopen(
         max_tokens=header.note_tokens,
         ranking_tokens=header.ranking_tokens,
     )
-    return Run(folder, bundle, header, choice)
+    return Run(folder, _with_prior(bundle, folder, header.prior), header, choice)
 
 
 async def search_shared(run: Run, bench: Workbench, calls: int) -> SharedSearch:
@@ -188,7 +219,8 @@ async def search_shared(run: Run, bench: Workbench, calls: int) -> SharedSearch:
     Raises:
         InputError: too few users or calls.
     """
-    tasks = [run.bundle.task(user, "validation") for user in run.header.users]
+    bundle = replace(run.bundle, prior=None)  # it is fitted after, with the texts found here
+    tasks = [bundle.task(user, "validation") for user in run.header.users]
     result = await search(tasks, run.header.settings, bench.model, bench.ranker, calls)
     replace_file(run.folder.shared, result.model_dump_json(indent=2) + "\n")
     return result
@@ -201,12 +233,30 @@ def with_shared(run: Run, result: SharedSearch) -> Run:
     return replace(run, header=run.header.model_copy(update=changes))
 
 
+async def fit_run_prior(run: Run, bench: Workbench, display: Display) -> None:
+    """Fit the prior of a run that begins with one, and keep it in the folder.
+
+    Raises:
+        InputError: no validation task got an answer.
+    """
+    if run.bundle.training is None or run.folder.prior.exists():
+        return
+    bundle = replace(run.bundle, prior=None)
+    tasks = [task for user in run.header.users for task in validation_tasks(bundle, user)]
+    report = display.counting("fitting the prior", len(tasks))
+    evidence = await asyncio.to_thread(evidence_of, run.bundle.training)
+    result = await fit_prior(tasks, evidence, bench.ranker, run.header.settings, report)
+    replace_file(run.folder.prior, result.model_dump_json(indent=2) + "\n")
+
+
 async def optimize(run: Run, bench: Workbench, display: Display, name: str = "LRGD") -> None:
-    """Optimise the run's users that are not done.
+    """Optimise the run's users that are not done; first, fit its prior, where it has one.
 
     Args:
         name: what the display calls it.
     """
+    if run.header.prior:
+        await fit_run_prior(run, bench, display)
     async with open_checkpoints(run.folder.checkpoints) as checkpointer:
         graph = build_graph(
             model=bench.model,
@@ -277,7 +327,8 @@ async def estimate(run: Run, bench: Workbench) -> Estimate:
     tried = tuple(dict.fromkeys(users[len(users) * n // PILOT_USERS] for n in range(PILOT_USERS)))
     with TemporaryDirectory() as folder:
         header = run.header.model_copy(update={"users": tried})
-        pilot = replace(run, folder=RunFolder(Path(folder)), header=header)
+        own = RunFolder(Path(folder))
+        pilot = Run(own, _with_prior(run.bundle, own, header.prior), header, run.choice)
         with Display() as display:
             await optimize(pilot, bench, display, "a pilot")
         spent = sum((record.usage for record in pilot.records), Usage())
@@ -288,8 +339,15 @@ async def score(run: Run, wanted: Evaluation, bench: Workbench, display: Display
     """Optimise what is not optimised yet, and score every method on the run's test tasks."""
     await optimize_variants(run, wanted, bench, display)
     arms = run.arms(wanted)
+    evidence, fused = learned(run.bundle, run.header.users, run.folder.fused)
     resources = Resources(
-        bench.ranker, bench.memory.embed, run.header.settings, run.bundle.popularity
+        bench.ranker,
+        bench.memory.embed,
+        run.header.settings,
+        run.bundle.popularity,
+        evidence,
+        fused,
+        run.prior.without if run.prior else {},
     )
     await score_users(
         run.bundle,
@@ -298,7 +356,7 @@ async def score(run: Run, wanted: Evaluation, bench: Workbench, display: Display
         run.folder.scores,
         at_once=bench.users_at_once,
         failed=run.folder.failed,
-        report=display.scoring(len(arms) * len(run.header.users)),
+        report=display.counting("scoring", len(arms) * len(run.header.users)),
     )
 
 
@@ -314,7 +372,10 @@ def report_on(run: Run, wanted: Evaluation) -> Report:
     """What a scored run says."""
     scores = run.folder.scores.read()
     failed = run.failed_in(wanted)
-    return report_of(run.bundle, run.header, wanted, run.arms(wanted), scores, failed)
+    fused = kept_fit(run.folder.fused)
+    fits = {"fused": fused, "prior": run.prior.fit if run.prior else None}
+    weights = {name: fitted for name, fitted in fits.items() if fitted is not None}
+    return report_of(run.bundle, run.header, wanted, run.arms(wanted), scores, failed, weights)
 
 
 def save_report(run: Run, report: Report) -> ReportFiles:

@@ -23,7 +23,11 @@ def bundle_summary(bundle: Bundle) -> RenderableType:
     rows = {"bundle": bundle.name, "users": len(bundle.users), "items": len(bundle.items)}
     made_by = dict(bundle.made_by)
     cleaning = made_by.pop("cleaning", None)
-    facts = {**rows, **made_by, "sha256 (checked)": bundle.sha256}
+    training = "none (format 2): floors that learn from it are left out"
+    if bundle.training:
+        n, users = len(bundle.training.bought), len(bundle.training.users)
+        training = f"{n:,} interactions of {users:,} users"
+    facts = {**rows, **made_by, "training part": training, "sha256 (checked)": bundle.sha256}
     shown = key_values({key.replace("_", " "): value for key, value in facts.items()})
     return Group(TableView(_cleaning_table(cleaning)), shown) if cleaning else shown
 

@@ -35,7 +35,7 @@ def begin(
     Raises:
         InputError: the folder holds another run.
     """
-    planned = runs.plan(bundle, folder, choice, suite.loop(), users or suite.users)
+    planned = runs.plan(bundle, folder, choice, suite.loop(), users or suite.users, suite.prior)
     return runs.begin(planned, resume=True)
 
 

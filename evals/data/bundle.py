@@ -1,7 +1,8 @@
 """A bundle: users, histories, candidates and their order, frozen under a content hash.
 
-A folder of three files: `manifest.json` says how it was made, `items.jsonl` and `users.jsonl`
-hold the content. Every method ranks the same bundle.
+A folder: `manifest.json` says how it was made, `items.jsonl` and `users.jsonl` hold the tasks, and
+two parquet files what a method may learn from (evals/data/training.py). Every method ranks the same
+bundle. Bundles of format 2 have no training part: they are read, and keep their hash.
 """
 
 import hashlib
@@ -9,17 +10,19 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from lrgd.agents.values import Item, RankingTask
+from lrgd.agents.values import Item, Prior, RankingTask
 from lrgd.core.errors import InputError
+from lrgd.evals.data.training import Training, load_training
 
-FORMAT = 2
+FORMAT = 3
+WITHOUT_TRAINING = 2
 FILES = ("items.jsonl", "users.jsonl")
 
 Split = Literal["validation", "test"]
@@ -56,7 +59,12 @@ class Bundle:
     items: dict[str, Item]
     users: dict[str, BundleUser]
     popularity: dict[str, int] = field(default_factory=dict)
-    """Item id -> how often it was chosen in the whole data set, before anybody's targets."""
+    """Item id -> its interactions in the training part; in format 2, of all users before their
+    targets."""
+    training: Training | None = None
+    """What a method may learn from; None in a bundle of format 2."""
+    prior: Callable[[RankingTask], Prior] | None = field(default=None, compare=False)
+    """What a task brings as its prior; no part of the content."""
 
     def task(self, user_id: str, split: Split) -> RankingTask:
         """A user's task. Raises InputError for a user who is not in the bundle."""
@@ -69,13 +77,14 @@ class Bundle:
         return [self._task(user, frozen) for frozen in user.earlier]
 
     def _task(self, user: BundleUser, frozen: FrozenTask) -> RankingTask:
-        return RankingTask(
+        task = RankingTask(
             user_id=user.user_id,
             history=tuple(self.items[i] for i in frozen.history),
             candidates=tuple(self.items[i] for i in frozen.candidates),
             target_id=frozen.target,
             profile=user.profile,
         )
+        return replace(task, prior=self.prior(task)) if self.prior else task
 
     def user(self, user_id: str) -> BundleUser:
         try:
@@ -111,14 +120,17 @@ class Bundle:
             (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
             for name, text in self._content().items():
                 (draft / name).write_text(text, "utf-8", newline="\n")
+            for name, content in self.training.files() if self.training else ():
+                (draft / name).write_bytes(content)
 
     def _about(self) -> dict[str, Any]:
         return {
-            "format": FORMAT,
+            "format": FORMAT if self.training else WITHOUT_TRAINING,
             "name": self.name,
             "made_by": self.made_by,
             "users": len(self.users),
             "items": len(self.items),
+            **({"training": self.training.about()} if self.training else {}),
         }
 
     def _content(self) -> dict[str, str]:
@@ -145,12 +157,15 @@ def load_bundle(folder: Path) -> Bundle:
         raise InputError(
             f"no bundle at {folder}: {error}; make one with `lrgd data prepare` or `sample`"
         ) from error
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise InputError(f"{folder}: wanted a bundle of format {FORMAT}; make it anew")
+    if not isinstance(about, dict) or about.get("format") not in (WITHOUT_TRAINING, FORMAT):
+        raise InputError(
+            f"{folder}: wanted a bundle of format {FORMAT} or {WITHOUT_TRAINING}; make it anew"
+        )
     wanted = about.pop("sha256", None)
-    actual = _digest(about, items_text, users_text)
-    if actual != wanted:
-        raise InputError(f"{folder} was changed: its hash is {actual}, not {wanted}; make it anew")
+    _same(folder, _digest(about, items_text, users_text), wanted)
+    training = load_training(folder) if about["format"] == FORMAT else None
+    if training:
+        _same(folder, training.sha256, about["training"]["sha256"])
     item_rows = [json.loads(line) for line in items_text.splitlines()]
     popularity = {row["id"]: row.pop("popularity") for row in item_rows}
     items = [_item(row) for row in item_rows]
@@ -161,7 +176,13 @@ def load_bundle(folder: Path) -> Bundle:
         items={item.id: item for item in items},
         users={user.user_id: user for user in users},
         popularity=popularity,
+        training=training,
     )
+
+
+def _same(folder: Path, actual: str, wanted: object) -> None:
+    if actual != wanted:
+        raise InputError(f"{folder} was changed: its hash is {actual}, not {wanted}; make it anew")
 
 
 @contextmanager

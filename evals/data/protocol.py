@@ -2,12 +2,11 @@
 
 The last item of a user's sequence is the test target, the second-last the validation target; the
 history is what came before, the last 20. Candidates are the target and items that the user never
-touched, by default drawn uniformly (evals/data/candidates.py), shuffled. Source: LRGD (arXiv
-2504.04386), section 4.
+touched, by default drawn uniformly (evals/data/candidates.py), shuffled. What a method may learn
+from is frozen with them (evals/data/training.py). Source: LRGD (arXiv 2504.04386), section 4.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lrgd.agents.values import Item
@@ -16,6 +15,7 @@ from lrgd.evals.data.bundle import Bundle, BundleUser, FrozenTask
 from lrgd.evals.data.candidates import Negatives, Strategy, negatives
 from lrgd.evals.data.datasets import DataSet
 from lrgd.evals.data.draws import generator, shuffled
+from lrgd.evals.data.training import Train, training_of
 from lrgd.memory.embeddings import Embed
 
 MIN_SEQUENCE = 3
@@ -31,6 +31,7 @@ def freeze(
     seed: int,
     validation_folds: int = 1,
     strategy: Strategy = "uniform",
+    train: Train = "all",
     embed: Embed | None = None,
     origin: Mapping[str, Any] | None = None,
 ) -> Bundle:
@@ -44,6 +45,7 @@ def freeze(
         validation_folds: validation tasks a user, as far as the sequence reaches: their targets
             are the last interactions before the test target.
         strategy: how negatives are chosen.
+        train: whose interactions a method may learn from.
         embed: of titles, for the strategy "hard".
         origin: where the data came from and what was dropped, for the manifest.
 
@@ -58,6 +60,9 @@ def freeze(
     frozen = [
         _freeze_user(data, u, draw, candidates, history, seed, validation_folds) for u in sampled
     ]
+    folds = {user.user_id: 1 + len(user.earlier) for user in frozen}
+    training = training_of(data, folds, train)
+    items = _items_of(data, frozen)
     return Bundle(
         name=data.name,
         made_by={
@@ -65,14 +70,16 @@ def freeze(
             "candidates": candidates,
             "history": history,
             "strategy": strategy,
+            "train": train,
             "users_of": len(long_enough),
             "users_too_short": len(data.sequences) - len(long_enough),
             **({"validation_folds": validation_folds} if validation_folds > 1 else {}),
             **(origin or {}),
         },
-        items=(items := _items_of(data, frozen)),
+        items=items,
         users={user.user_id: user for user in frozen},
-        popularity=_popularity(data, items, validation_folds),
+        popularity={item: training.counts.get(item, 0) for item in items},
+        training=training,
     )
 
 
@@ -103,18 +110,6 @@ def _freeze_user(
     folds = min(validation_folds, last - 1)
     earlier = tuple(task(f"validation {n}", last - 1 - n) for n in range(1, folds))
     return BundleUser(user_id, task("validation", last - 1), task("test", last), profile, earlier)
-
-
-def _popularity(data: DataSet, items: Iterable[str], folds: int) -> dict[str, int]:
-    """How often each item was chosen in what lies before everybody's targets."""
-    counts = Counter(i for s in data.sequences.values() for i in s[: _before_targets(s, folds)])
-    return {i: counts[i] for i in items}
-
-
-def _before_targets(sequence: Sequence[str], folds: int) -> int:
-    if len(sequence) < MIN_SEQUENCE:
-        return len(sequence)
-    return max(1, len(sequence) - 1 - folds)
 
 
 def _items_of(data: DataSet, users: Sequence[BundleUser]) -> dict[str, Item]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from lrgd.core.files import replace_file
 from lrgd.core.table import Table
 from lrgd.evals.report.report import Report, optimization_totals
 from lrgd.evals.report.tables import (
@@ -18,6 +19,7 @@ from lrgd.evals.report.tables import (
     cost_table,
     quality_table,
     rounds_table,
+    weights_table,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def report_tables(report: Report) -> dict[str, Table]:
     """The page's tables by name."""
     tables = [
         quality_table(report.rows, report.evaluation.reference),
+        *(weights_table(name, fitted) for name, fitted in report.weights.items()),
         audit_table(report.rows),
         cost_table(report.rows),
         correlation_table(report.correlations),
@@ -74,8 +77,8 @@ def write_report(folder: Path, report: Report) -> ReportFiles:
     figures, tables = report_figures(report), report_tables(report)
     plots = tuple(_save_png(figure, folder / f"{name}.png") for name, figure in figures.items())
     files = tuple(file for table in tables.values() for file in table.save(folder))
-    (folder / "results.json").write_text(json.dumps(report.as_dict(), indent=2) + "\n", "utf-8")
-    (folder / "report.html").write_text(_page(report, tables, figures), "utf-8")
+    replace_file(folder / "results.json", json.dumps(report.as_dict(), indent=2) + "\n")
+    replace_file(folder / "report.html", _page(report, tables, figures))
     return ReportFiles(folder / "report.html", plots, files, folder / "results.json")
 
 
@@ -102,7 +105,10 @@ def _save_png(figure: "Figure", path: Path) -> Path:
 
 
 def _data_uri(figure: "Figure") -> str:
+    import matplotlib
+
     svg = io.BytesIO()
-    # Metadata without a date: the same run gives the same page.
-    figure.savefig(svg, format="svg", metadata={"Date": None})
+    # Without a date, and with the same names inside: the same run gives the same page.
+    with matplotlib.rc_context({"svg.hashsalt": "lrgd"}):
+        figure.savefig(svg, format="svg", metadata={"Date": None})
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.getvalue()).decode()}"

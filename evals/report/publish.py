@@ -7,7 +7,7 @@ from pathlib import Path
 from lrgd.evals.report.page import report_tables
 from lrgd.evals.report.report import Report
 
-SHOWN = ("quality", "cost", "agreement")
+SHOWN = ("quality", "fused", "prior", "cost", "agreement")
 """Which of the report's tables the Markdown file holds."""
 
 

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lrgd.evals.data.bundle import Bundle
-from lrgd.evals.methods import FLOORS
+from lrgd.evals.methods import FLOORS, METHODS
+from lrgd.evals.methods.evidence import FusedFit
 from lrgd.evals.metrics import MAIN_METRIC
 from lrgd.evals.report.audit import audit_rates, rejections
 from lrgd.evals.report.correlation import (
@@ -15,13 +16,28 @@ from lrgd.evals.report.correlation import (
     correlations,
     demonstration_sets,
 )
-from lrgd.evals.report.method_results import MethodResult, method_results, scores_by_method
+from lrgd.evals.report.method_results import (
+    MethodResult,
+    MethodScores,
+    method_results,
+    scores_by_method,
+)
 from lrgd.evals.report.rounds import RoundMeans, judgements, rejected, round_means, trials_of
 from lrgd.evals.report.stories import Story, stories
 from lrgd.evals.runs.arms import Arm, Evaluation
 from lrgd.evals.runs.folder import FailedCall, RunHeader, Score, UserRecord
-from lrgd.evals.statistics import interval_text, p_text
+from lrgd.evals.statistics import (
+    Interval,
+    Verdict,
+    interval_text,
+    p_text,
+    paired_difference,
+    sign_flip_p,
+    verdict,
+)
 
+FLOOR = "fused"
+"""The floor that the first sentence is about: the strongest without a language model."""
 UNPERTURBED = "LRGD, no perturbation"
 
 
@@ -43,11 +59,31 @@ class Report:
     stories: Sequence[Story]
     failed: Sequence[FailedCall]
     """Calls that got no answer; `lrgd evaluate` asks again."""
+    to_floor: tuple[Interval, float] | None
+    """LRGD minus the floor `fused` in nDCG@10, and p of the sign-flip test, of this one comparison;
+    None where the floor is not there."""
+    weights: Mapping[str, FusedFit] = field(default_factory=dict)
+    """What the parts weigh, in the floor "fused" and in the run's "prior"."""
 
     @property
     def headline(self) -> str:
         """What a reader should know first."""
-        return headline(self.rows, self.evaluation.reference)
+        said = headline(self.rows, self.evaluation.reference, self.to_floor)
+        if not self.untrained:
+            return said
+        return (
+            f"{said} The bundle has no training part, so there is no {', '.join(self.untrained)}."
+        )
+
+    @property
+    def untrained(self) -> list[str]:
+        """Methods that are left out, since the bundle has no training part."""
+        shown = {row.method for row in self.rows}
+        return [
+            m
+            for m in self.evaluation.methods
+            if METHODS[m].needs == "training part" and m not in shown
+        ]
 
     @property
     def audited(self) -> bool:
@@ -70,6 +106,8 @@ class Report:
             "demonstration_sets": [asdict(each) for each in self.sets],
             "rounds": {name: [asdict(row) for row in rows] for name, rows in self.rounds.items()},
             "optimization": optimization_totals(self.records),
+            "left_out_methods": self.untrained,
+            "weights": {name: fitted.model_dump() for name, fitted in self.weights.items()},
             "failed_calls": dict(Counter(call.kind for call in self.failed)),
         }
 
@@ -81,6 +119,7 @@ def report_of(
     arms: Sequence[Arm],
     scores: Sequence[Score],
     failed: Sequence[FailedCall] = (),
+    weights: Mapping[str, FusedFit] | None = None,
 ) -> Report:
     """Compute what the scores and the records say.
 
@@ -88,6 +127,7 @@ def report_of(
         arms: the evaluation's methods under their seeds, with LRGD among them.
         scores: a score for each arm and user, and perhaps others.
         failed: calls that got no answer this time: their users are left out of every row.
+        weights: what the parts weigh, in the floor "fused" and in the run's "prior".
 
     Raises:
         InputError: methods were scored on different users.
@@ -109,32 +149,56 @@ def report_of(
         rounds=rounds,
         stories=stories(bundle, records, by_method, evaluation.reference),
         failed=failed,
+        to_floor=_to_floor(by_method),
+        weights=weights or {},
     )
 
 
-def headline(rows: Sequence[MethodResult], reference: str) -> str:
-    """Where LRGD stands to the reference and to the floors, in two sentences."""
+def _to_floor(by_method: Mapping[str, MethodScores]) -> tuple[Interval, float] | None:
+    if FLOOR not in by_method:
+        return None
+    lrgd, floor = (by_method[name].values[MAIN_METRIC] for name in ("LRGD", FLOOR))
+    return paired_difference(lrgd, floor), sign_flip_p(lrgd, floor)
+
+
+def headline(
+    rows: Sequence[MethodResult], reference: str, to_floor: tuple[Interval, float] | None = None
+) -> str:
+    """Where LRGD stands to the strongest floor, to the reference, and to all floors.
+
+    Args:
+        to_floor: its difference to the floor `fused`, and p; None: no sentence about it.
+    """
     by_name = {row.method: row for row in rows}
     lrgd = by_name["LRGD"]
-    above = [m for m in FLOORS if by_name[m].means[MAIN_METRIC] >= lrgd.means[MAIN_METRIC]]
+    floors_there = [name for name in FLOORS if name in by_name]
+    above = [m for m in floors_there if by_name[m].means[MAIN_METRIC] >= lrgd.means[MAIN_METRIC]]
     if above:
         *most, last = above
         names = f"floors {', '.join(most)} and {last}" if most else f"floor {last}"
         floors = f"LRGD does not beat the {names}."
     else:
         floors = "It is above all floors."
-    return " ".join([*_against(lrgd, reference), floors])
+    first = []
+    if to_floor is not None and reference != FLOOR:  # else the next sentence says it
+        said = verdict(*to_floor, lrgd.n)
+        first = [_difference(f"the floor {FLOOR}", *to_floor, lrgd.n, said)]
+    return " ".join([*first, *_against(lrgd, reference), floors])
 
 
 def _against(lrgd: MethodResult, reference: str) -> list[str]:
     """A sentence about the difference to the reference; none where LRGD is the reference."""
     if lrgd.verdict is None:
         return []
-    difference, p = lrgd.differences[MAIN_METRIC], p_text(lrgd.p_values[MAIN_METRIC])
-    return [
-        f"LRGD minus {reference}, {MAIN_METRIC}: {interval_text(difference)} (95 % interval), "
-        f"p {p}: {lrgd.n} users, {lrgd.verdict}."
-    ]
+    difference, p = lrgd.differences[MAIN_METRIC], lrgd.p_values[MAIN_METRIC]
+    return [_difference(reference, difference, p, lrgd.n, lrgd.verdict)]
+
+
+def _difference(other: str, difference: Interval, p: float, users: int, said: Verdict) -> str:
+    return (
+        f"LRGD minus {other}, {MAIN_METRIC}: {interval_text(difference)} (95 % interval), "
+        f"p {p_text(p)}: {users} users, {said}."
+    )
 
 
 def optimization_totals(records: Sequence[UserRecord]) -> dict[str, Any]:

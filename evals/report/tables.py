@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 
 from lrgd.core.table import Table
+from lrgd.evals.methods.evidence import FusedFit
 from lrgd.evals.metrics import MAIN_METRIC, METRICS
 from lrgd.evals.report.correlation import Correlation
 from lrgd.evals.report.method_results import MethodResult
 from lrgd.evals.report.rounds import RoundMeans
-from lrgd.evals.statistics import interval_text, least_users, p_text
+from lrgd.evals.statistics import interval_text, least_users, normal_interval, p_text
 
 
 def users_text(users: int, comparisons: int, left_out: int = 0) -> str:
@@ -92,6 +93,19 @@ def correlation_table(correlations: Sequence[Correlation]) -> Table:
                 p_text(c.p, enough=c.enough),
             )
             for c in correlations
+        ),
+    )
+
+
+def weights_table(name: str, fitted: FusedFit) -> Table:
+    """What each part weighs, in the floor `fused` or in the run's prior."""
+    return Table(
+        name,
+        f"Weights of {name}, fitted on {fitted.tasks} validation tasks of {fitted.users} users",
+        ("part", "logits a standard deviation [95 %]"),
+        tuple(
+            (source, interval_text(normal_interval(weight, fitted.standard_errors[source]), ".2f"))
+            for source, weight in fitted.weights.items()
         ),
     )
 

@@ -1,14 +1,25 @@
 """What an evaluation is made of: arms, each a method under one sampling seed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from lrgd.core.errors import InputError
-from lrgd.evals.methods import FLOORS, MAIN, METHODS, Method
+from lrgd.evals.methods import FLOORS, MAIN, METHODS, Method, Need
 from lrgd.evals.runs.folder import UserRecord
 from lrgd.graphs.settings import LoopSettings
 
 REFERENCE = "zero-shot"
+
+EVERY_BUNDLE: tuple[Need, ...] = ("training part",)
+"""What bundles have, but for those of format 2."""
+MISSING: dict[Need, str] = {
+    "training part": "learns from a bundle's training part, and this bundle (format 2) has none: "
+    "make it anew with `lrgd data prepare`",
+    "shared texts": "ranks with texts that all users share, and this run has none: "
+    "`lrgd optimize --shared`",
+    "prior": "leaves a part of the prior out, and this run has none: `lrgd optimize --prior fused`",
+}
+"""What is told of a method that was asked for and cannot be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +32,8 @@ class Evaluation:
     """Optimisations that differ only in the seed: the run's own, and the ones after it."""
     reference: str = REFERENCE
     """The method that all others are paired with."""
+    named: tuple[str, ...] = ()
+    """Of the methods, those that were asked for by name: not to be left out without a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +65,15 @@ def evaluation(names: str, seeds: int = 1, reference: str = REFERENCE) -> Evalua
         if name.strip().casefold() not in known:
             some = ", ".join(n.removeprefix("LRGD, ") for n in METHODS)
             raise InputError(f"no method {name.strip()!r}; there are: main, all, {some}")
-    chosen = {known[name.strip().casefold()] for name in asked}
-    chosen |= {*FLOORS, "LRGD", *(MAIN if names == "main" else METHODS if names == "all" else ())}
+    by_name = {known[name.strip().casefold()] for name in asked}
+    chosen = by_name | {
+        *FLOORS,
+        "LRGD",
+        *(MAIN if names == "main" else METHODS if names == "all" else ()),
+    }
     methods = tuple(name for name in METHODS if name in chosen)
-    return Evaluation(methods, seeds, known[reference.strip().casefold()])
+    named = tuple(name for name in methods if name in by_name - {REFERENCE})
+    return Evaluation(methods, seeds, known[reference.strip().casefold()], named)
 
 
 def settings_of(method: Method, base: LoopSettings, seed: int | None) -> LoopSettings:
@@ -69,6 +87,8 @@ def arms_of(
     base: LoopSettings,
     records: Callable[[LoopSettings], Sequence[UserRecord]],
     before: LoopSettings | None = None,
+    *,
+    has: Collection[Need] = EVERY_BUNDLE,
 ) -> Iterator[Arm]:
     """Every arm of an evaluation, in the order of its methods.
 
@@ -77,15 +97,25 @@ def arms_of(
         records: the records of the optimisation with these settings.
         before: the run's settings before its shared texts were searched; None where they were not.
             What reads neither optimisation nor search ranks with them.
+        has: what there is for methods that need it, beside the shared texts. The others are left
+            out.
+
+    Raises:
+        InputError: such a method was asked for by name.
     """
+    there = {*has, *(["shared texts"] if before is not None else [])}
     for name in wanted.methods:
         method = METHODS[name]
-        if method.shared and before is None:
+        if method.needs and method.needs not in there:
+            if name in wanted.named:
+                raise InputError(f"{name} {MISSING[method.needs]}")
             continue
         optimised = method.pick is not None
         for seed in range(base.seed, base.seed + wanted.seeds) if optimised else (None,):
             settings = settings_of(method, base, seed)
-            ranks_with = settings if optimised or method.shared else before or settings
+            ranks_with = (
+                settings if optimised or method.needs == "shared texts" else before or settings
+            )
             yield Arm(method, seed, ranks_with, records(settings))
 
 

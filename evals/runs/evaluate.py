@@ -7,7 +7,7 @@ from time import perf_counter
 
 from lrgd.core.errors import RankingFailed
 from lrgd.evals.data.bundle import Bundle
-from lrgd.evals.methods import Resources
+from lrgd.evals.methods import Question, Resources
 from lrgd.evals.runs.arms import Arm
 from lrgd.evals.runs.folder import FailedCall, Lines, Score, UserRecord
 
@@ -74,7 +74,7 @@ def _note(
 async def _score(bundle: Bundle, arm: Arm, record: UserRecord, resources: Resources) -> Score:
     task = bundle.task(record.user_id, "test")
     began = perf_counter()
-    ranking = await arm.method.rank(resources, task, record)
+    ranking = await arm.method.rank(resources, Question.of(task), record)
     target = str(task.target_id)
     return Score(
         method=arm.method.name,

@@ -4,9 +4,11 @@
     journal.jsonl        one record for each user that is done
     scores.jsonl         one line for each test ranking
     failed.jsonl         one line for each time that the model gave a user no answer
+    fused.json           what the sources of evidence weigh, for the floor fused
+    prior.json           what evidence and model weigh, where the run has a prior
     shared.json          texts that all users share, where they were searched
     answers.sqlite       what the model answered: the same request is not paid twice
-    checkpoints.sqlite   users under way
+    checkpoints.sqlite   what was done for each user, step by step; debugging sessions
     memory/              effective demonstrations
     variants/            the same run with another seed, or with a setting changed for an ablation
     report/              page, plots, tables and numbers
@@ -23,7 +25,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
@@ -40,6 +42,9 @@ from lrgd.graphs.state import PathState, StopReason
 from lrgd.memory import Demonstration
 
 T = TypeVar("T")
+
+PriorName = Literal["fused"]
+"""fused: popularity, item kNN and BM25, see `lrgd.evals.runs.prior`."""
 
 _log = logging.getLogger("lrgd")
 
@@ -65,6 +70,8 @@ class RunHeader(BaseModel):
     settings: LoopSettings
     before_shared: LoopSettings | None = None
     """The settings before `--shared` searched the texts that all users share; None: it did not."""
+    prior: PriorName | None = None
+    """Evidence that every ranking starts from; None: the model ranks alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +212,8 @@ class RunFolder:
         self.memory = folder / "memory"
         self.report = folder / "report"
         self.shared = folder / "shared.json"
+        self.fused = folder / "fused.json"
+        self.prior = folder / "prior.json"
         self._header = folder / "run.json"
         self._variants: dict[str, RunFolder] = {}
 
@@ -242,6 +251,7 @@ class RunFolder:
         if name not in self._variants:
             self._variants[name] = RunFolder(self.folder / "variants" / name)
             self._variants[name].answers = self.answers
+            self._variants[name].prior = self.prior
         return self._variants[name]
 
     def header(self) -> RunHeader:

@@ -14,7 +14,9 @@ from lrgd.evals.data.candidates import Strategy
 from lrgd.evals.data.preparation import SourceFormat, read_data
 from lrgd.evals.data.protocol import freeze
 from lrgd.evals.data.sample import sample_world
+from lrgd.evals.data.training import Train
 from lrgd.evals.runs.arms import REFERENCE, Evaluation, evaluation
+from lrgd.evals.runs.folder import PriorName
 from lrgd.graphs.settings import LoopSettings
 from lrgd.memory.embeddings import Embed
 
@@ -32,6 +34,7 @@ class SuiteData(_Strict):
     k_core: Positive | None = None
     min_rating: float | None = None
     strategy: Strategy = "uniform"
+    train: Train = "all"
     users: Annotated[int, Field(ge=2)] = 1000
     candidates: Annotated[int, Field(ge=2)] = 50
     history: Positive = 20
@@ -73,6 +76,8 @@ class Suite(_Strict):
     methods: str = "all"
     seeds: Positive = 1
     shuffles: Positive = 1
+    prior: PriorName | None = None
+    """Evidence that every ranking starts from, as `lrgd optimize --prior`."""
     reference: str = REFERENCE
 
     def evaluation(self, seeds: int | None = None) -> Evaluation:

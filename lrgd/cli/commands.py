@@ -20,6 +20,7 @@ from lrgd.cli.evaluation import tell, tell_failures
 from lrgd.core.errors import InputError
 from lrgd.evals.report.report import Report
 from lrgd.evals.runs.arms import Evaluation
+from lrgd.evals.runs.folder import PriorName
 from lrgd.evals.runs.shared import SharedSearch
 from lrgd.graphs import LoopSettings
 from lrgd.jobs import with_workbench
@@ -66,6 +67,13 @@ def optimize(
             "of a note; GEPA), writing and ranking so many times; --resume keeps what was found.",
         ),
     ] = None,
+    prior: Annotated[
+        PriorName | None,
+        typer.Option(
+            help="Evidence that every ranking starts from. fused: popularity, item kNN and BM25, "
+            "weighed together with the model on the validation tasks."
+        ),
+    ] = None,
     shuffles: Annotated[
         int, typer.Option(min=1, help="Candidate orders to average each ranking over.")
     ] = 1,
@@ -73,7 +81,7 @@ def optimize(
     """Optimise the demonstrations of a bundle's users."""
     choice = asyncio.run(settled(replace(choice, shuffles=shuffles)))
     _check(settings, choice)
-    planned = runs.plan(bundle, run, choice, settings, users)
+    planned = runs.plan(bundle, run, choice, settings, users, prior)
     if users > (all_ := len(planned.bundle.users)):
         print(f"lrgd: the bundle has {all_} users, not {users}: all are taken", file=sys.stderr)
     with planned.folder.writing("lrgd optimize"):

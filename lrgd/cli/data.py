@@ -17,6 +17,7 @@ from lrgd.evals.data.export import Target, export
 from lrgd.evals.data.preparation import DEFAULT_K_CORE, SourceFormat, read_data
 from lrgd.evals.data.protocol import freeze
 from lrgd.evals.data.sample import sample_world
+from lrgd.evals.data.training import Train
 from lrgd.memory import load_minilm
 from lrgd.memory.embeddings import Embed
 from lrgd.options import BundlePath, Candidates, CandidateStrategy, Folds, Out, Seed, Users
@@ -45,6 +46,13 @@ def prepare(
         typer.Option(help="Least rating of an interaction that stays, in stars; all without it."),
     ] = None,
     strategy: CandidateStrategy = "uniform",
+    train: Annotated[
+        Train,
+        typer.Option(
+            help="Whose interactions the floors learn from, targets left out. all: every user's of "
+            "the data set. sampled: those of the bundle's users, as in the paper."
+        ),
+    ] = "all",
     users: Users = 1000,
     candidates: Candidates = 50,
     history: Annotated[int, typer.Option(min=1, help="Longest history, in items.")] = 20,
@@ -62,6 +70,7 @@ def prepare(
             seed=seed,
             validation_folds=folds,
             strategy=strategy,
+            train=train,
             embed=embed,
             origin=origin,
         )

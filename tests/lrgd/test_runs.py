@@ -9,7 +9,7 @@ import pytest
 from lrgd import runs
 from lrgd.core.errors import InputError
 from lrgd.evals.data.bundle import Bundle
-from lrgd.evals.runs.arms import Evaluation
+from lrgd.evals.runs.arms import Evaluation, evaluation
 from lrgd.evals.runs.folder import RunFolder, RunHeader
 from lrgd.graphs import LoopSettings
 from lrgd.workbench import ModelChoice
@@ -21,6 +21,10 @@ SEEDS = 3
 @pytest.fixture
 def run(bundle: Bundle, tmp_path: Path) -> runs.Run:
     """A run of nine users, optimised with three seeds and scored."""
+    return made_of(bundle, tmp_path)
+
+
+def made_of(bundle: Bundle, tmp_path: Path) -> runs.Run:
     bundle.save(tmp_path / "bundle")
     settings = LoopSettings(paths=1, rounds=1, seed=1)
     header = RunHeader(bundle=str(tmp_path / "bundle"), bundle_sha256=bundle.sha256, model="m",
@@ -54,6 +58,24 @@ def test_every_line_of_a_run_is_parsed_once(run: runs.Run) -> None:
         assert all(map(is_, arm.records, again.records))
     assert all(map(is_, before[1], after[1]))
     assert all(map(is_, said.records, run.records))
+
+
+def test_a_run_of_a_bundle_of_format_2_is_opened_and_says_what_it_leaves_out(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    old = replace(bundle, training=None)
+    opened = made_of(old, tmp_path)
+    assert opened.header.bundle_sha256 == old.sha256 != bundle.sha256
+    wanted = Evaluation(seeds=SEEDS)
+    assert opened.ready(wanted)
+    said = runs.report_on(opened, wanted)
+    assert "fused" not in [row.method for row in said.rows]
+    assert said.headline.endswith(
+        "The bundle has no training part, so there is no item kNN, BM25 + popularity, "
+        "BM25 + item kNN, fused."
+    )
+    with pytest.raises(InputError, match=r"fused learns from .* make it anew"):
+        opened.ready(evaluation("fused"))
 
 
 def test_what_is_written_meanwhile_is_read(run: runs.Run) -> None:

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def test_what_is_no_bundle_is_refused_and_never_overwritten(bundle: Bundle, tmp_
     (tmp_path / "manifest.json").write_text('{"format": 99}')
     for name in ("items.jsonl", "users.jsonl"):
         (tmp_path / name).touch()
-    with pytest.raises(InputError, match="wanted a bundle of format 2"):
+    with pytest.raises(InputError, match="wanted a bundle of format 3 or 2"):
         load_bundle(tmp_path)
 
 
@@ -115,7 +116,20 @@ def test_the_games_bundle_has_its_known_hash(games: Path) -> None:
     from lrgd.evals.data.readers.llmrank import read_llmrank
 
     frozen = freeze(read_llmrank(games), users=1000, candidates=50, history=20, seed=2024)
-    assert frozen.sha256 == "b287c3fab525f62b51e8628f22a52cbbe151eecfd2b49b1288777c710bacfea1"
+    assert frozen.sha256 == "34ff8c65502d998b3d3f01af3d57567fba8000faf495acb565e9d9103c6354c1"
+    # The same tasks as a bundle of format 2 have the hash that published runs name.
+    made_by = {key: value for key, value in frozen.made_by.items() if key != "train"}
+    old = replace(frozen, training=None, made_by=made_by)
+    assert old.sha256 == "b287c3fab525f62b51e8628f22a52cbbe151eecfd2b49b1288777c710bacfea1"
+
+
+@pytest.mark.shared
+def test_the_training_part_of_games_is_small(games: Path, tmp_path: Path) -> None:
+    from lrgd.evals.data.readers.llmrank import read_llmrank
+
+    data = read_llmrank(games)
+    freeze(data, users=1000, candidates=50, history=20, seed=2024).save(tmp_path / "b")
+    assert sum(file.stat().st_size for file in (tmp_path / "b").iterdir()) < 12e6
 
 
 def test_several_validation_tasks_go_back_in_time_and_one_keeps_the_hash(tmp_path: Path) -> None:

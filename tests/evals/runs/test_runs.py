@@ -18,6 +18,7 @@ from lrgd.evals.report.rounds import rejected, round_means
 from lrgd.evals.runs.arms import Arm, Evaluation, arms_of, evaluation, optimisations
 from lrgd.evals.runs.evaluate import score_users
 from lrgd.evals.runs.folder import Lines, RunFolder, RunHeader, Score, UserRecord
+from lrgd.evals.runs.fusing import kept_fit, learned
 from lrgd.evals.runs.optimize import Progress, optimize_users
 from lrgd.graphs import LoopSettings, build_graph, open_checkpoints
 from lrgd.memory import DemonstrationMemory
@@ -26,8 +27,8 @@ from tests.scripted import ScriptedChat, WordRanker, hashed_words
 SETTINGS = LoopSettings(paths=2, rounds=4, dataset="sample")
 USERS = 4
 MAIN_TABLE = Evaluation()
-UNSHARED = [name for name in MAIN if not METHODS[name].shared]
-"""The main table of a run whose shared texts were not searched."""
+UNSHARED = [name for name in MAIN if METHODS[name].needs in (None, "training part")]
+"""The main table of a run without shared texts and without a prior."""
 
 
 @pytest.fixture
@@ -108,7 +109,9 @@ async def score(
     records: list[UserRecord],
     wanted: Evaluation = MAIN_TABLE,
 ) -> list[Score]:
-    tools = Resources(WordRanker(), hashed_words, SETTINGS, bundle.popularity)
+    users = [record.user_id for record in records]
+    learnt = learned(bundle, users, folder.fused)
+    tools = Resources(WordRanker(), hashed_words, SETTINGS, bundle.popularity, *learnt)
     return await score_users(bundle, arms(records, wanted), tools, folder.scores, at_once=3)
 
 
@@ -144,9 +147,11 @@ async def test_choices_never_depend_on_the_test_task(
     other.begin(header(), resume=False)
     again = await optimize(other, replace(bundle, users=swapped), None)
     assert again == records
-    # Byte for byte, apart from how long it took.
+    # Byte for byte, apart from how long it took and who was done first.
     written = [folder.records.path.read_bytes(), other.records.path.read_bytes()]
-    ours, others = (re.sub(rb'"seconds":[0-9.e-]+', b"", text) for text in written)
+    ours, others = (
+        sorted(re.sub(rb'"seconds":[0-9.e-]+', b"", text).splitlines()) for text in written
+    )
     assert ours == others
 
 
@@ -197,8 +202,41 @@ def test_methods_are_asked_for_by_name() -> None:
     some = evaluation("no perturbation, M = 2", reference="bm25")
     assert some.methods == (*FLOORS, "LRGD", "LRGD, m = 2", "LRGD, no perturbation")
     assert some.reference == "BM25"
+    assert some.named == ("BM25", "LRGD, m = 2", "LRGD, no perturbation")
+    assert evaluation("fused, BM25 + item kNN").named == ("BM25 + item kNN", "fused")
     with pytest.raises(InputError, match=r"no method 'nothing'; there are: main, all, random"):
         evaluation("nothing")
+
+
+def test_a_bundle_without_training_part_has_no_such_floors_and_refuses_one_by_name() -> None:
+    def names(wanted: Evaluation) -> list[str]:
+        made = arms_of(wanted, SETTINGS, lambda settings: (), has=())
+        return list(dict.fromkeys(arm.method.name for arm in made))
+
+    trained = [name for name in FLOORS if METHODS[name].needs == "training part"]
+    assert trained == ["item kNN", "BM25 + popularity", "BM25 + item kNN", "fused"]
+    assert names(evaluation("all")) == [m for m in METHODS if METHODS[m].needs is None]
+    for asked in (evaluation("fused"), evaluation("all", reference="fused")):
+        with pytest.raises(InputError, match=r"fused learns from .* has none: make it anew"):
+            names(asked)
+
+
+async def test_the_weights_are_fitted_once_and_kept(folder: RunFolder, bundle: Bundle) -> None:
+    users = list(bundle.users)[:USERS]
+    _, fused = learned(bundle, users, folder.fused)
+    written = folder.fused.read_text("utf-8")
+    fitted = kept_fit(folder.fused)
+    assert fused is not None
+    assert fitted is not None
+    assert (fitted.weights, fitted.users) == (fused.weights, USERS)
+    _, again = learned(bundle, list(bundle.users), folder.fused)
+    assert again is not None
+    assert again.weights == fused.weights
+    assert folder.fused.read_text("utf-8") == written
+    assert learned(replace(bundle, training=None), users, folder.folder / "no.json") == (None, None)
+    folder.fused.write_text('{"weights": {}}')
+    with pytest.raises(InputError, match=r"fused\.json: standard_errors"):
+        learned(bundle, users, folder.fused)
 
 
 def test_an_ablation_that_the_run_is_already_is_not_optimised_again() -> None:

@@ -26,13 +26,16 @@ def test_what_was_dropped_is_printed_and_in_the_manifest(tmp_path: Path) -> None
     header = "user_id:token\titem_id:token\ttimestamp:float\trating:float\n"
     write(tmp_path / "games.inter", header + rows)
     options = ["--path", tmp_path, "--candidates", 5, "--strategy", "popularity"]
+    options += ["--users", 7, "--train", "sampled"]
     made = lrgd("data", "prepare", "--source", "recbole", *options, "--out", tmp_path / "b")
     assert made.returncode == 0, made.stderr
     shown = lrgd("data", "show", tmp_path / "b").stdout
     for text in (made.stdout, shown):
         assert "dropped: item without a title" in text
+        assert "interactions of 7 users" in text
     made_by = load_bundle(tmp_path / "b").made_by
     assert made_by["strategy"] == "popularity"
+    assert made_by["train"] == "sampled"
     assert made_by["k_core"] == 5
     assert made_by["cleaning"]["read"] == {"interactions": 186, "users": 31, "items": 31}
     assert made_by["cleaning"]["dropped"]["item without a title"] == 6

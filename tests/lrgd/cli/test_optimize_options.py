@@ -119,3 +119,18 @@ def test_more_users_than_there_are_is_said(saved: Path, bundle: Bundle, tmp_path
     assert made.returncode == 0, made.stderr
     assert f"the bundle has {len(bundle.users)} users, not 5000: all are taken" in made.stderr
     assert len(RunFolder(tmp_path).header().users) == len(bundle.users)
+
+
+def test_a_prior_is_fitted_first_and_kept(saved: Path, tmp_path: Path) -> None:
+    options = ["--prior", "fused", "--rounds", 1, "--paths", 1, "--ranking", "decision"]
+    with LoopbackModel() as server:
+        made = optimize(saved, tmp_path, server, *options)
+        assert made.returncode == 0, made.stderr
+        kept = (tmp_path / "prior.json").read_bytes()
+        again = optimize(saved, tmp_path, server, *options, "--resume")
+        other = optimize(saved, tmp_path, server, *options[2:], "--resume")
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "prior.json").read_bytes() == kept
+    assert json.loads(kept)["tasks"] == 2
+    assert other.returncode == 2
+    assert "its prior is fused, not None" in other.stderr
