@@ -42,9 +42,14 @@ def thread_of(user_id: str) -> RunnableConfig:
     return thread_config(user_id)
 
 
-def session_thread_of(dataset: str, user_id: str) -> str:
-    """Name of the thread of a user's debugging session."""
-    return f"debug-{dataset}-{user_id}"
+def session_thread_of(dataset: str, user_id: str, turns: int = 0) -> str:
+    """Name of the thread of a user's debugging session.
+
+    Args:
+        turns: turns of a run that the session begins with. A run that went on since is begun with
+            anew.
+    """
+    return f"debug{turns or ''}-{dataset}-{user_id}"
 
 
 def thread_config(name: str) -> RunnableConfig:

@@ -130,12 +130,7 @@ class LoopNodes:
         paths = state["paths"]
         wrote = [p for p in paths.values() if p.wrote_in(round_)]
         judgements = [self._judge(p, paths, round_, state["task"]) for p in wrote]
-        perturbed = {
-            j.path: replace(paths[j.path], perturbation=paths[j.source].demonstrations[-1])
-            for j in judgements
-            if j.source is not None
-        }
-        return {"round": round_, "judgements": judgements, "paths": perturbed}
+        return {"round": round_, "judgements": judgements, "paths": perturbed(paths, judgements)}
 
     async def choose(self, state: LoopState) -> dict[str, Any]:
         """The best demonstration, marked as chosen; the effective ones go to memory.
@@ -222,6 +217,17 @@ class LoopNodes:
             with suppress(RankingFailed):  # it is judged by the others
                 again.append((await ranking_of(self.ranker, context, shuffled), task))
         return again
+
+
+def perturbed(
+    paths: Mapping[int, PathState], judgements: Sequence[Judgement]
+) -> dict[int, PathState]:
+    """The paths into whose next round the guard injects another path's latest demonstration."""
+    return {
+        j.path: replace(paths[j.path], perturbation=paths[j.source].demonstrations[-1])
+        for j in judgements
+        if j.source is not None
+    }
 
 
 def turn_on(state: LoopState, path: int) -> PathTurn:

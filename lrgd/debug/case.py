@@ -1,10 +1,25 @@
 """What a session's state holds for a person: the case, rankings with titles, what can be kept."""
 
 from lrgd.agents.evaluator import effect
-from lrgd.agents.values import Item, Ranking, RankingTask
+from lrgd.agents.values import Item, RankingTask
 from lrgd.core.errors import InputError
-from lrgd.debug.state import Ranked, SessionState, next_node, settings_of, similarities
-from lrgd.debug.views import CaseView, Move, PathView, Place, RevealView, node_words
+from lrgd.debug.state import (
+    Ranked,
+    SessionState,
+    next_node,
+    settings_of,
+    similarities,
+    split_of,
+    tasks_on,
+)
+from lrgd.debug.views import (
+    CaseView,
+    Move,
+    PathView,
+    Place,
+    RevealView,
+    node_words,
+)
 from lrgd.graphs.state import PathState
 from lrgd.memory import Demonstration
 
@@ -14,7 +29,8 @@ A_PERSON = "person"
 
 def case_view(state: SessionState) -> CaseView:
     """The case, and where the session stands in it."""
-    task, settings, hand = state["task"], settings_of(state), state.get("in_hand")
+    split, settings, hand = split_of(state), settings_of(state), state.get("in_hand")
+    task = tasks_on(state, split)[0]
     coming = next_node(state)
     node, path = coming if coming else ("", None)
     known = state.get("paths", {})
@@ -28,24 +44,27 @@ def case_view(state: SessionState) -> CaseView:
         rounds=settings.rounds,
         paths=tuple(_path_view(state, known.get(i, PathState(i))) for i in range(settings.paths)),
         in_hand=hand,
-        places=places_of(state, hand.ranking) if hand else (),
+        places=places_of(state, hand) if hand else (),
         next=node_words(node, path),
         next_node=node,
         next_path=path,
         settings=_settings(state),
+        split=split,
+        origin=state.get("origin", ""),
     )
 
 
 def reveal_view(state: SessionState) -> RevealView:
     """The true next item."""
-    target, hand = state["task"].target, state.get("in_hand")
-    assert isinstance(target, Item)  # checked when the session was opened
-    return RevealView(target, hand.rank if hand else None, len(state["task"].candidates))
+    split, hand = split_of(state), state.get("in_hand")
+    task = tasks_on(state, split)[0]
+    assert isinstance(task.target, Item)  # checked when the session was opened
+    return RevealView(task.target, hand.rank if hand else None, len(task.candidates), split)
 
 
-def places_of(state: SessionState, ranking: Ranking) -> tuple[Place, ...]:
+def places_of(state: SessionState, hand: Ranked) -> tuple[Place, ...]:
     """A ranking with titles, best first; the true next item is marked once it is revealed."""
-    task = state["task"]
+    task, ranking = tasks_on(state, hand.split)[0], hand.ranking
     items = {item.id: item for item in task.candidates}
     marked = task.target_id if state.get("revealed") else None
     return tuple(
@@ -54,12 +73,14 @@ def places_of(state: SessionState, ranking: Ranking) -> tuple[Place, ...]:
     )
 
 
-def moves_between(state: SessionState, before: Ranking, after: Ranking) -> tuple[Move, ...]:
+def moves_between(state: SessionState, before: Ranked, after: Ranked) -> tuple[Move, ...]:
     """The items whose rank changed. What changed most first, by the discount of nDCG: from 3 to 1
-    is more than from 40 to 20."""
-    places = places_of(state, after)
+    is more than from 40 to 20. None where two tasks were ranked: they have other candidates."""
+    if before.split != after.split:
+        return ()
     moves = [
-        Move(p.item_id, p.title, before.rank_of(p.item_id), p.rank, p.is_target) for p in places
+        Move(p.item_id, p.title, before.ranking.rank_of(p.item_id), p.rank, p.is_target)
+        for p in places_of(state, after)
     ]
     return tuple(sorted((m for m in moves if m.gain), key=lambda m: (-_weight(m), m.after)))
 
@@ -68,7 +89,7 @@ def find_item(task: RankingTask, wanted: str) -> Item:
     """A candidate by its id, its title, or a part of its title that no other has.
 
     Raises:
-        InputError: there is none, or there are several; names some.
+        InputError: there is none, or there are several; names those.
     """
     wanted = " ".join(wanted.split())
     by_id = [item for item in task.candidates if item.id == wanted]
@@ -78,9 +99,9 @@ def find_item(task: RankingTask, wanted: str) -> Item:
     alike = [i for i in task.candidates if wanted and wanted.casefold() in i.title.casefold()]
     if len(alike) == 1:
         return alike[0]
-    some = ", ".join(f"{i.title} ({i.id})" for i in (alike or task.candidates)[:3])
+    some = ", ".join(f"{i.title} ({i.id})" for i in alike or task.candidates[:3])
     if alike:
-        raise InputError(f"{len(alike)} candidates have {wanted!r} in their title: {some}, ...")
+        raise InputError(f"{len(alike)} candidates have {wanted!r} in their title: {some}")
     raise InputError(f"no candidate {wanted!r}; give an id or a part of a title, as in {some}")
 
 
@@ -88,13 +109,18 @@ def keepable(state: SessionState) -> tuple[Ranked, Demonstration]:
     """What is in hand, and the same as memory keeps it.
 
     Raises:
-        InputError: nothing is in hand, or it gives the true next item away.
+        InputError: nothing is in hand, it gives the true next item away, or it was judged on the
+            test task.
     """
     hand, settings = state.get("in_hand"), settings_of(state)
     if hand is None or not hand.text:
         raise InputError("nothing to keep: write a demonstration, or /step until one is ranked")
     if hand.verdict != "usable":
         raise InputError("it names the true next item: memory takes no demonstration that does")
+    if hand.ranking_edited:
+        raise InputError("it was ranked with an edited prompt: memory takes no such rank")
+    if hand.split == "test":
+        raise InputError("memory takes what was ranked on the validation task: /task validation")
     return hand, Demonstration(
         user_id=state["task"].user_id,
         text=hand.text,

@@ -2,11 +2,10 @@
 
 A line that does not begin with a slash is a demonstration in the person's own words. `//` begins
 one that begins with a slash. Commands that are about more than one session, or about files
-(`/users`, `/user`, `/export`, `/case`, `/help`, `/quit`), are parsed here and done by
+(`/users`, `/user`, `/worst`, `/export`, `/case`, `/help`, `/quit`), are parsed here and done by
 `lrgd.debug.seat`.
 """
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,9 +13,11 @@ from typing import Any, get_args
 
 from lrgd.core.errors import InputError
 from lrgd.debug import experiments, settings
+from lrgd.debug.arguments import ARGUMENTS, none
+from lrgd.debug.edits import Edit
 from lrgd.debug.prompts import Call, PromptView, prompt_view
 from lrgd.debug.session import Event, Extent, NodeDone, Session
-from lrgd.debug.views import ComparisonView, StepsView
+from lrgd.debug.views import CaseView, ComparisonView, StepsView
 
 WRITE = "write"
 """Name of the command that a plain line is."""
@@ -37,12 +38,17 @@ COMMANDS: tuple[Help, ...] = (
     Help("help", "", "this list", of_session=False),
     Help("users", "[TEXT]", "users by id, or by what they bought", of_session=False),
     Help("user", "ID", "sit down with this user's case", of_session=False),
+    Help("worst", "[lost|rank|change|collapsed|refused]", "a run's users, worst first", False),
     Help("show", "", "the case: history, ranking in hand, paths, what comes next"),
+    Help("paths", "", "every round of every path: text, rank, Effect_D, the guard's verdict"),
+    Help("task", "validation|test", "look at the task of the loop, or at the one reports show"),
     Help("reveal", "", "show the true next item, from now on"),
     Help("step", "", "run the next node"),
     Help("round", "", "run to the end of the round"),
     Help("run", "", "run to the end"),
+    Help("more", "N", "have the loop do N rounds more"),
     Help("prompt", "[generator|recommender] [PATH]", "the exact prompt of a call"),
+    Help("edit", '[generator [PATH]] "OLD" => "NEW"', "send a prompt again with words replaced"),
     Help("keep", "", "put what is in hand into memory"),
     Help("perturb", "from PATH [on PATH]", "have a path write with another's text injected"),
     Help("regularise", '"TEXT"', 'set the constraint beside the instruction; "" for none'),
@@ -51,7 +57,9 @@ COMMANDS: tuple[Help, ...] = (
     Help("mode", "decision|logprobs|listwise", "set how the model is asked to rank"),
     Help("why", "ITEM [over ITEM]", "which sentence, which bought thing carries the place"),
     Help("history", "", "all checkpoints, numbered"),
-    Help("fork", "N", "go on from checkpoint N"),
+    Help(
+        "fork", "N | [path PATH] round ROUND", "go on from checkpoint N, or from where that ended"
+    ),
     Help("compare", "A B", "what was in hand at two checkpoints, side by side"),
     Help("export", "[FOLDER]", "write a transcript, and a script that does it again", False),
     Help("case", "[FILE]", "write a regression case for `lrgd cases run`", of_session=False),
@@ -89,7 +97,7 @@ def parse(line: str) -> Command:
     if name not in NAMES:
         raise InputError(f"no command /{name}{_nearest(name)}")
     try:
-        return Command(name, _ARGUMENTS.get(name, _none)(rest))
+        return Command(name, ARGUMENTS.get(name, none)(rest))
     except ValueError:
         usage = _HELP[name]
         raise InputError(
@@ -152,6 +160,17 @@ async def _perturb(session: Session, source: str, on: str = "") -> ComparisonVie
     return await session.perturb(int(source), int(on) if on else None)
 
 
+async def _fork(session: Session, n: str, path: str = "", round_: str = "") -> CaseView:
+    if n:
+        return await session.fork(int(n))
+    return await session.fork_after(int(round_), int(path) if path else None)
+
+
+async def _edit(session: Session, call: str, path: str, old: str, new: str) -> ComparisonView:
+    which: Call = "generator" if call == "generator" else "recommender"
+    return await session.edit(Edit(which, int(path) if path else None, old, new))
+
+
 async def _prompt(session: Session, *arguments: str) -> PromptView:
     calls: list[Call] = [call for call in get_args(Call) if call in arguments]
     paths = [int(word) for word in arguments if word.isdigit()]
@@ -176,8 +195,12 @@ def _set(setting: Callable[[Any], settings.Setting], read: Callable[[str], Any] 
 _DONE: dict[str, Callable[..., Awaitable[Any]]] = {
     WRITE: Session.write,
     "show": Session.case,
+    "paths": Session.paths,
+    "task": _set(settings.task_shown),
+    "more": lambda session, n: session.more(int(n)),
     "reveal": Session.reveal,
     "prompt": _prompt,
+    "edit": _edit,
     "keep": Session.keep,
     "perturb": _perturb,
     "regularise": _set(settings.regularisation),
@@ -186,7 +209,7 @@ _DONE: dict[str, Callable[..., Awaitable[Any]]] = {
     "mode": _set(settings.ranking_mode),
     "why": Session.why,
     "history": lambda session: session.history.view(),
-    "fork": lambda session, n: session.fork(int(n)),
+    "fork": _fork,
     "compare": _compare,
 }
 
@@ -195,57 +218,3 @@ def _nearest(name: str) -> str:
     near = get_close_matches(name, NAMES, n=3, cutoff=0.5)
     near = near or [known for known in NAMES if known.startswith(name[:1])][:3]
     return f"; near it: {', '.join(f'/{n}' for n in near)}" if near else "; /help lists them"
-
-
-def _matched(pattern: str) -> Callable[[str], tuple[str, ...]]:
-    def arguments(rest: str) -> tuple[str, ...]:
-        match = re.fullmatch(pattern, rest, re.IGNORECASE)
-        if match is None:
-            raise ValueError(rest)
-        return tuple(group for group in match.groups() if group is not None)
-
-    return arguments
-
-
-def _none(rest: str) -> tuple[str, ...]:
-    if rest:
-        raise ValueError(rest)
-    return ()
-
-
-def _text(rest: str) -> tuple[str, ...]:
-    """The rest of the line, with or without quotes around it; an empty one needs them."""
-    if not rest:
-        raise ValueError(rest)
-    quoted = len(rest) > 1 and rest[0] == rest[-1] and rest[0] in "\"'"
-    return (rest[1:-1] if quoted else rest,)
-
-
-def _optional(rest: str) -> tuple[str, ...]:
-    return _text(rest) if rest else ()
-
-
-def _why(rest: str) -> tuple[str, ...]:
-    """ITEM over ITEM; where a title has the word in it, it needs quotes or is the first one."""
-    if quoted := re.fullmatch(r'"([^"]+)"(?:\s+over\s+(.+))?', rest):
-        item, rival = quoted.groups()
-        return (item, *_text(rival)) if rival else (item,)
-    item, over, rival = rest.rpartition(" over ")
-    return (*_text(item), *_text(rival)) if over else _text(rest)
-
-
-_ARGUMENTS: dict[str, Callable[[str], tuple[str, ...]]] = {
-    "users": _optional,
-    "user": _text,
-    "prompt": _matched(r"(generator|recommender)?(?:(?:^|\s+)(?:path\s+)?(\d+))?"),
-    "perturb": _matched(r"(?:from\s+)?(?:path\s+)?(\d+)(?:\s+on\s+(?:path\s+)?(\d+))?"),
-    "regularise": _text,
-    "order": _matched(r"(instruction[-_]first|demonstration[-_]first)"),
-    "shuffle": _matched(r"(\d+)"),
-    "mode": _matched(r"(decision|logprobs|listwise)"),
-    "why": _why,
-    "fork": _matched(r"(\d+)"),
-    "compare": _matched(r"(\d+)\s+(\d+)"),
-    "export": _optional,
-    "case": _optional,
-}

@@ -18,8 +18,11 @@ from lrgd import runs
 from lrgd.agents.endpoint.address import shown
 from lrgd.agents.endpoint.client import NO_KEY
 from lrgd.debug.equipment import Equipment, EquipmentSource, LocalWeights
-from lrgd.debug.session import Session, open_session
+from lrgd.debug.opening import open_session
+from lrgd.debug.past import Past, journal_past, thread_past
+from lrgd.debug.session import Session
 from lrgd.debug.state import CHECKPOINTED, Choices
+from lrgd.debug.trouble import Order, TroubleView, trouble_view
 from lrgd.evals.data.bundle import Bundle, load_bundle
 from lrgd.evals.runs.folder import RunFolder
 from lrgd.graphs import LoopSettings, open_checkpoints
@@ -63,7 +66,8 @@ class Desk:
     """A Python expression that opens this desk again."""
 
     async def sit(self, user_id: str) -> Session:
-        """The user's session, begun or taken up.
+        """The user's session, begun or taken up. Where the run has optimised the user, or is at
+        it, the session begins with what the run did.
 
         Raises:
             InputError: no such user, or the thread is of another case.
@@ -71,7 +75,9 @@ class Desk:
                 no server.
         """
         task = self.bundle.task(user_id, "validation")
-        thread = session_thread_of(self.bundle.name, user_id)
+        past = await self._past(user_id)
+        turns = len(past.trials) if past else 0
+        thread = session_thread_of(self.bundle.name, user_id, turns)
         locks = self.folder.folder / "turns"
         locks.mkdir(parents=True, exist_ok=True)
         return await open_session(
@@ -82,12 +88,29 @@ class Desk:
             lock=locks / f"{hashlib.sha256(thread.encode()).hexdigest()[:16]}.lock",
             source=self.source,
             settings=self.settings,
+            test=self.bundle.task(user_id, "test"),
+            past=past,
         )
+
+    async def _past(self, user_id: str) -> Past | None:
+        if past := await thread_past(self.checkpointer, user_id):
+            return past
+        records = await asyncio.to_thread(self.folder.records.read)
+        return next((journal_past(r) for r in records if r.user_id == user_id), None)
 
     async def remember(self, *demonstrations: Demonstration) -> None:
         """Put demonstrations into the run's memory; opens it only where there are some."""
         if demonstrations:
             await (await self.source.open()).memory.remember(*demonstrations)
+
+    def worst(self, order: Order = "lost", *, limit: int = USERS_SHOWN) -> TroubleView:
+        """The run's users by what went wrong, worst first. Raises InputError without a run."""
+        return trouble_view(self.folder, order, limit)
+
+    @property
+    def of_run(self) -> bool:
+        """Whether the folder holds a run's records, not sessions alone."""
+        return self.folder.records.path.exists()
 
     def users(self, text: str = "", *, limit: int = USERS_SHOWN) -> UsersView:
         """Users whose id, or one of whose bought titles, has this text in it."""
@@ -143,11 +166,9 @@ async def open_desk(
         >>> asyncio.run(users())
         2
     """
-    loaded, folder = load_bundle(bundle), RunFolder(run)
-    if user is not None:
-        loaded.task(user, "validation")
-    choice, settings = _of_run(bundle, run, choice or ModelChoice(), settings)
-    settings = settings.model_copy(update={"dataset": loaded.name, "model": choice.name})
+    folder = RunFolder(run)
+    loaded, choice, settings = _of_run(bundle, run, choice or ModelChoice(), settings, user)
+    settings = settings.model_copy(update={"dataset": loaded.name, "model": choice.writer_name})
     opening = _opening(bundle, choice, weights)
     async with (
         open_checkpoints(folder.checkpoints, CHECKPOINTED) as checkpointer,
@@ -207,14 +228,24 @@ def _weights(choice: ModelChoice, named: str | None) -> LocalWeights | None:
 
 
 def _of_run(
-    bundle: Path, run: Path, choice: ModelChoice, settings: LoopSettings | None
-) -> tuple[ModelChoice, LoopSettings]:
-    """The run's model and settings; where there is none, its folder is made."""
+    path: Path,
+    run: Path,
+    choice: ModelChoice,
+    settings: LoopSettings | None,
+    user: str | None,
+) -> tuple[Bundle, ModelChoice, LoopSettings]:
+    """The run's bundle, whose tasks may bring more than the files hold, its model and settings;
+    where there is no run, its folder is made, unless there is no such user."""
     if (run / "run.json").exists():
-        opened = runs.reopen(run, choice, bundle)
-        return opened.choice, settings or opened.header.settings
+        opened = runs.reopen(run, choice, path)
+        if user is not None:
+            opened.bundle.user(user)
+        return opened.bundle, opened.choice, settings or opened.header.settings
+    bundle = load_bundle(path)
+    if user is not None:
+        bundle.user(user)
     run.mkdir(parents=True, exist_ok=True)
-    return choice, settings or LoopSettings()
+    return bundle, choice, settings or LoopSettings()
 
 
 def _opening(bundle: Path, choice: ModelChoice, weights: str | None) -> str:

@@ -6,7 +6,7 @@ case starts no model.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,13 +18,21 @@ from lrgd.agents.recommender import CustomRanker, Ranker, ShuffledRanker, rankin
 from lrgd.agents.values import Ranking, RankingMode, RankingTask, Usage, usage_of_all
 from lrgd.core.errors import InputError
 from lrgd.debug.settings import as_mode
-from lrgd.debug.state import Author, Choices, Ranked, SessionState, settings_of
+from lrgd.debug.state import (
+    Author,
+    Choices,
+    Ranked,
+    SessionState,
+    Turn,
+    settings_of,
+    split_of,
+    tasks_on,
+)
 from lrgd.debug.views import WordShift
 from lrgd.graphs.optimization import LoopNodes
 from lrgd.graphs.path import PathNodes
 from lrgd.graphs.settings import LoopSettings
-from lrgd.graphs.state import tasks_of
-from lrgd.memory import DemonstrationMemory
+from lrgd.memory import Demonstration, DemonstrationMemory
 
 if TYPE_CHECKING:
     from lrgd.explain.model import LocalModel
@@ -106,8 +114,9 @@ class Equipment:
     async def rank(
         self, state: SessionState, text: str, author: Author, path: int | None = None
     ) -> tuple[Ranked, Usage]:
-        """Rank every task of the session with a text, under the settings of this state."""
-        tasks = tasks_of(state)
+        """Rank the task that is looked at with a text, or each of several, under the settings of
+        this state."""
+        tasks = tasks_on(state, split_of(state))
         rankings = await asyncio.gather(*(self.rank_task(state, task, text) for task in tasks))
         return ranked(state, text, author, path, rankings), usage_of_all(rankings)
 
@@ -117,11 +126,14 @@ class Equipment:
         return await ranking_of(self.ranker_of(state["choices"]), context, task)
 
     async def in_hand(self, state: SessionState) -> tuple[Ranked, Usage]:
-        """What was ranked last; before anything was, the ranking without a demonstration, and what
-        that cost."""
+        """What was ranked last; before anything was, what the run had come to, or else the ranking
+        without a demonstration. And what that cost."""
         if hand := state.get("in_hand"):
             return hand, Usage()
-        return await self.rank(state, "", "nobody")
+        if (last := _reached(state)) is None:
+            return await self.rank(state, "", "nobody")
+        hand, used = await self.rank(state, last.text, "path", last.path)
+        return replace(hand, round=last.round, perturbed_by=last.perturbed_by), used
 
     def similarity(self, a: str, b: str) -> float:
         """Cosine of two texts; 1 for equal ones."""
@@ -140,8 +152,9 @@ def ranked(
     path: int | None,
     rankings: Sequence[Ranking],
 ) -> Ranked:
-    """A text with the rankings that it gave, one a task of the session."""
-    tasks = tasks_of(state)
+    """A text with the rankings that it gave, one for each task that is looked at."""
+    split = split_of(state)
+    tasks = tasks_on(state, split)
     ranks = ranks_of(rankings, tasks)
     targets = [task.target for task in tasks if task.target]
     verdict = judge(text, targets) if text else "usable"
@@ -155,7 +168,23 @@ def ranked(
         rank=ranks[0],
         ranks=ranks,
         verdict=verdict,
+        split=split,
     )
+
+
+def ranked_turn(state: SessionState, turn: Turn) -> Ranked:
+    """What a turn wrote, with the rankings that it gave."""
+    assert turn.draft is not None
+    assert turn.rankings
+    return ranked(state, turn.draft.text, "path", turn.path.index, turn.rankings)
+
+
+def _reached(state: SessionState) -> Demonstration | None:
+    """What was chosen, or else the latest usable demonstration, of a run that kept no rankings."""
+    if chosen := state.get("chosen"):
+        return chosen
+    written = [d for path in state.get("paths", {}).values() for d in path.demonstrations]
+    return max(written, key=lambda d: (d.round, d.path), default=None)
 
 
 class LocalWeights:

@@ -14,11 +14,13 @@ from dataclasses import dataclass, replace
 from math import log
 from typing import Literal
 
+from lrgd.agents.generator import Draft
 from lrgd.agents.values import Item, Ranking, RankingTask, Usage, usage_of_all
 from lrgd.core.errors import InputError, LrgdError
 from lrgd.debug.case import moves_between, places_of
 from lrgd.debug.equipment import Equipment
-from lrgd.debug.state import Ranked, SessionState, settings_of, turn_of, turn_state
+from lrgd.debug.state import Ranked, SessionState, settings_of, tasks_on, turn_of, turn_state
+from lrgd.debug.steps import difference
 from lrgd.debug.views import ComparisonView, PartEffect, Place, WhyView, WordShift
 from lrgd.graphs.state import PathState
 
@@ -26,14 +28,15 @@ from lrgd.graphs.state import PathState
 def compare(
     equipment: Equipment, state: SessionState, change: str, before: Ranked, after: Ranked
 ) -> ComparisonView:
-    """Two rankings side by side, as the state's task shows them."""
+    """Two rankings side by side."""
     return ComparisonView(
         change=change,
         before=before,
         after=after,
-        moves=moves_between(state, before.ranking, after.ranking),
-        places=places_of(state, after.ranking),
+        moves=moves_between(state, before, after),
+        places=places_of(state, after),
         similarity=equipment.similarity(before.text, after.text),
+        changes=difference(before.text, after.text),
     )
 
 
@@ -42,7 +45,8 @@ async def rank_again(
 ) -> tuple[Ranked, Usage]:
     """The text in hand, ranked again under the settings of this state, and what that cost."""
     again, used = await equipment.rank(state, hand.text, hand.author, hand.path)
-    return replace(again, round=hand.round, perturbed_by=hand.perturbed_by), used
+    edit = "" if hand.ranking_edited else hand.edit
+    return replace(again, round=hand.round, perturbed_by=hand.perturbed_by, edit=edit), used
 
 
 async def perturb(
@@ -69,12 +73,26 @@ async def perturb(
     injected = source.demonstrations[-1]
     turn = replace(turn, path=replace(turn.path, perturbation=injected))
     written = await equipment.path_nodes(state).generate(turn_state(state, turn))
-    draft = written["turn"]["draft"]
-    if draft.verdict in ("empty", "cut_off", "refused"):
-        verdict = draft.verdict.replace("_", " ")
-        raise InputError(f"the model wrote nothing usable ({verdict}): try again, or another path")
+    draft = usable(written["turn"]["draft"])
     hand, used = await equipment.rank(state, draft.text, "perturbation", on)
     return replace(hand, perturbed_by=injected.id), used + written["usage"]
+
+
+def usable(draft: Draft) -> Draft:
+    """The draft. Raises InputError where there is nothing in it to rank with."""
+    if draft.verdict not in ("usable", "names_target"):
+        verdict = draft.verdict.replace("_", " ")
+        raise InputError(f"the model wrote nothing usable ({verdict}): try again, or another path")
+    return draft
+
+
+def as_it_is(hand: Ranked) -> Ranked:
+    """What is in hand. Raises InputError where its prompt was edited: no other ranking is of it."""
+    if hand.ranking_edited:
+        raise InputError(
+            "this was ranked with an edited prompt: /task, or another text, ranks anew"
+        )
+    return hand
 
 
 async def why(
@@ -85,10 +103,13 @@ async def why(
     Args:
         item: whose place is to be explained.
         rival: the item that it is compared with; None for the best ranked other one.
+
+    Raises:
+        InputError: what is in hand was ranked with an edited prompt.
     """
-    places = {place.item_id: place for place in places_of(state, hand.ranking)}
+    places = {place.item_id: place for place in places_of(state, as_it_is(hand))}
     other = rival.id if rival else next(i for i in hand.ranking.order if i != item.id)
-    left_out = _parts(state["task"], hand.text)
+    left_out = _parts(tasks_on(state, hand.split)[0], hand.text)
     rankings = await asyncio.gather(
         *(equipment.rank_task(state, one.task, one.text) for one in left_out)
     )
@@ -97,7 +118,16 @@ async def why(
         for one, ranking in zip(left_out, rankings, strict=True)
     ]
     words, note = await _words(equipment, state, hand, places[item.id], places[other])
-    view = WhyView(places[item.id], places[other], hand.text, tuple(effects), tuple(words), note)
+    view = WhyView(
+        places[item.id],
+        places[other],
+        hand.text,
+        tuple(effects),
+        tuple(words),
+        note,
+        hand.split,
+        gap=_advantage(hand.ranking, item.id, other),
+    )
     return view, usage_of_all(rankings)
 
 
@@ -178,7 +208,7 @@ async def _words(
         return (), ""
     if equipment.attribution is None:
         return (), "word by word: only where the model's weights are here"
-    task, settings = state["task"], settings_of(state)
+    task, settings = tasks_on(state, hand.split)[0], settings_of(state)
     try:
         words = await asyncio.to_thread(
             equipment.attribution, task, hand, item.item_id, rival.item_id, settings

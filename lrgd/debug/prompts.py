@@ -28,7 +28,16 @@ from lrgd.agents.recommender import CustomRanker, ShuffledRanker
 from lrgd.agents.values import Item
 from lrgd.core.errors import InputError
 from lrgd.debug.equipment import CountTokens, Equipment
-from lrgd.debug.state import SessionState, Turn, settings_of, turn_of, turn_state
+from lrgd.debug.state import (
+    SessionState,
+    Turn,
+    settings_of,
+    split_of,
+    tasks_on,
+    turn_of,
+    turn_state,
+)
+from lrgd.evals.data.bundle import Split
 
 Call = Literal["recommender", "generator"]
 Messages = list[tuple[str, str]]
@@ -78,6 +87,8 @@ class PromptView:
     unit: Literal["tokens", "characters"]
     shared_with: str
     """The call before; empty for the first."""
+    split: Split = "validation"
+    """Which of the user's tasks it is about."""
 
 
 def prompt_view(
@@ -99,6 +110,7 @@ def prompt_view(
         total=count(first),
         unit="tokens" if equipment.count_tokens else "characters",
         shared_with=before,
+        split=split_of(state) if call == "recommender" and path is None else "validation",
     )
 
 
@@ -139,14 +151,19 @@ def _listed(names: Sequence[str]) -> str:
 def _messages(equipment: Equipment, state: SessionState, call: Call, path: int | None) -> Messages:
     if call == "recommender" and path is None:
         hand = state.get("in_hand")
-        return _ranking(equipment, state, hand.text if hand else "")
-    turn = _turn(state, path)
+        return _ranking(equipment, state, hand.text if hand else "", split_of(state))
+    turn = turn_shown(state, path)
     if call == "generator":
         return _generation(equipment, state, turn)
     return _ranking(equipment, state, turn.draft.text if turn.draft else "")
 
 
-def _turn(state: SessionState, path: int | None) -> Turn:
+def turn_shown(state: SessionState, path: int | None) -> Turn:
+    """A path's latest turn, or the one that it would begin; None: of the path that was latest.
+
+    Raises:
+        InputError: no such path.
+    """
     known = state.get("turns", {})
     if path is None:
         path = state.get("latest") or 0
@@ -164,8 +181,10 @@ def _generation(equipment: Equipment, state: SessionState, turn: Turn) -> Messag
     return [(m["role"], m["content"]) for m in messages]
 
 
-def _ranking(equipment: Equipment, state: SessionState, text: str) -> Messages:
-    task = state["task"]
+def _ranking(
+    equipment: Equipment, state: SessionState, text: str, split: Split = "validation"
+) -> Messages:
+    task = tasks_on(state, split)[0]
     context = settings_of(state).ranking_context(task, text)
     return ranking_messages(equipment.ranker_of(state["choices"]), context, task.candidates)
 

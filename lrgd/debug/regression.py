@@ -10,7 +10,8 @@ from lrgd.agents.recommender import CustomRanker, ShuffledRanker, ranking_of
 from lrgd.agents.values import Ranking, RankingTask
 from lrgd.core.errors import InputError
 from lrgd.core.validation import input_checked
-from lrgd.debug.state import SessionState, settings_of
+from lrgd.debug.state import SessionState, settings_of, tasks_on
+from lrgd.evals.data.bundle import Split
 
 FORMAT: Literal[1] = 1
 
@@ -26,6 +27,8 @@ class RegressionCase(BaseModel):
     """Which model it was made with, and how it ranked: for the reader, not for the replay."""
     mode: str
     task: RankingTask
+    split: Split = "validation"
+    """Which of the user's tasks it is."""
     demonstration: str
     """Empty: ranked without one."""
     regularisation: str
@@ -40,18 +43,23 @@ def case_of(state: SessionState) -> RegressionCase:
     """What is in hand, as a case: the true next item may not fall below where it stands.
 
     Raises:
-        InputError: nothing has been ranked yet, or the item is last: that could never fail.
+        InputError: nothing has been ranked yet, its prompt was edited, or the item is last: that
+            could never fail.
     """
     hand, s, choices = state.get("in_hand"), settings_of(state), state["choices"]
     if hand is None:
         raise InputError("nothing was ranked yet: write a demonstration, or /step")
-    if hand.rank == len(state["task"].candidates):
+    if hand.ranking_edited:
+        raise InputError("this was ranked with an edited prompt: a case cannot ask it again")
+    task = tasks_on(state, hand.split)[0]
+    if hand.rank == len(task.candidates):
         raise InputError("the true next item is ranked last here: such a case could never fail")
     return RegressionCase(
         dataset=s.dataset,
         model=s.model,
         mode=choices["mode"],
-        task=state["task"],
+        task=task,
+        split=hand.split,
         demonstration=hand.text,
         regularisation=s.regularisation,
         prompt_order=s.prompt_order,

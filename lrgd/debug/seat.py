@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lrgd.core.errors import InputError
 from lrgd.core.machine import machine_errors
@@ -19,6 +19,7 @@ from lrgd.debug.desk import Desk
 from lrgd.debug.regression import case_of
 from lrgd.debug.session import Event, Session
 from lrgd.debug.transcript import markdown, script
+from lrgd.debug.trouble import Order
 from lrgd.files import write_new, write_over
 
 
@@ -70,6 +71,8 @@ class Seat:
                 return QuitView()
             case "users", arguments:
                 return self.desk.users(*arguments)
+            case "worst", arguments:
+                return self.desk.worst(*cast(tuple[Order], arguments))
             case "user", (user,):
                 self.session = await self.desk.sit(user)
                 return await self.session.case()

@@ -8,25 +8,29 @@ What was done is read from `Session.history`.
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, cast
 
-from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.types import StateSnapshot
 
 from lrgd.agents.prompts import sanitized
-from lrgd.agents.values import RankingTask
 from lrgd.core.errors import InputError
 from lrgd.debug import experiments
 from lrgd.debug.case import case_view, find_item, keepable, reveal_view
+from lrgd.debug.edits import Edit, sent_again
 from lrgd.debug.equipment import EquipmentSource
-from lrgd.debug.graph import build_session_graph
-from lrgd.debug.settings import Setting
-from lrgd.debug.state import SessionState, next_node
+from lrgd.debug.rounds import PathsView, paths_view
+from lrgd.debug.settings import Setting, more_rounds
+from lrgd.debug.state import SessionState, next_node, split_of, tasks_on
 from lrgd.debug.thread import History, Thread
 from lrgd.debug.transcript import entry_of
-from lrgd.debug.views import CaseView, ComparisonView, KeptView, RevealView, StepView, WhyView
-from lrgd.graphs.checkpoints import session_thread_of
-from lrgd.graphs.settings import LoopSettings
+from lrgd.debug.views import (
+    CaseView,
+    ComparisonView,
+    KeptView,
+    RevealView,
+    StepView,
+    WhyView,
+)
 
 Extent = Literal["step", "round", "run"]
 """How far to go: one node, to the end of the round, to the end of the run."""
@@ -65,8 +69,7 @@ class Session:
 
     Example:
         >>> import asyncio, lrgd
-        >>> from pathlib import Path
-        >>> from lrgd.evals.data.protocol import freeze
+        >>>         >>> from lrgd.evals.data.protocol import freeze
         >>> from lrgd.evals.data.sample import sample_world
         >>> shop = freeze(sample_world(), users=2, candidates=9, history=9, seed=1)
         >>> shop.save(Path("runs/shop-2"))
@@ -101,14 +104,15 @@ class Session:
         """Go on, telling of nodes and of the model's words as they come.
 
         Raises:
-            InputError: the run is at its end.
+            InputError: the run is at its end, or the test task is looked at.
             EndpointError: the model did not answer. The node under way is undone, those before it
                 are saved.
         """
         async with self._thread.turn() as state:
+            _on_validation(state)
             coming = next_node(state)
             if coming is None:
-                raise InputError("the run is at its end: /history and /fork N go back")
+                raise InputError("the run is at its end: /more N adds rounds, /fork N goes back")
             while coming is not None:
                 async with aclosing(self._node(*coming)) as events:
                     async for event in events:
@@ -141,6 +145,7 @@ class Session:
             path: who writes; None for the path in hand.
         """
         async with self._thread.turn() as state:
+            _on_validation(state)
             equipment = await self.source.open()
             before, used = await equipment.in_hand(state)
             after, more = await experiments.perturb(equipment, state, from_path, path)
@@ -148,6 +153,23 @@ class Session:
             view = experiments.compare(equipment, state, change, before, after)
             line = f"/perturb from {from_path} on {after.path}"
             await self._thread.record(line, view, in_hand=after, usage=used + more)
+        return view
+
+    async def edit(self, edit: Edit) -> ComparisonView:
+        """Send a call again with words of its prompt replaced: what the generator then writes is
+        ranked, or the text in hand is ranked. The path itself stays as it is.
+
+        Raises:
+            InputError: the prompt has no such words.
+        """
+        async with self._thread.turn() as state:
+            if edit.call == "generator":
+                _on_validation(state)
+            equipment = await self.source.open()
+            before, used = await equipment.in_hand(state)
+            after, more = await sent_again(equipment, state, before, edit)
+            view = experiments.compare(equipment, state, edit.line, before, after)
+            await self._thread.record(edit.line, view, in_hand=after, usage=used + more)
         return view
 
     async def change(self, setting: Setting) -> ComparisonView:
@@ -165,6 +187,7 @@ class Session:
                 usage=used + more,
                 settings=new["settings"],
                 choices=new["choices"],
+                split=split_of(new),
             )
         return view
 
@@ -176,8 +199,9 @@ class Session:
             over: the rival; None for the best ranked other item.
         """
         async with self._thread.turn() as state:
-            wanted = find_item(state["task"], item)
-            rival = find_item(state["task"], over) if over else None
+            task = tasks_on(state, split_of(state))[0]
+            wanted = find_item(task, item)
+            rival = find_item(task, over) if over else None
             equipment = await self.source.open()
             hand, used = await equipment.in_hand(state)
             view, more = await experiments.why(equipment, state, hand, wanted, rival)
@@ -207,14 +231,49 @@ class Session:
             await self._thread.record("/reveal", view, revealed=True)
         return view
 
+    async def paths(self) -> PathsView:
+        """What was written so far, round by round."""
+        return paths_view(await self.state())
+
     async def fork(self, n: int) -> CaseView:
         """Go on from checkpoint n; what came after it stays, as another branch."""
         async with self._thread.turn() as state:
-            snapshot = await self.history.at(n)
-            # What a person has seen, going back does not hide again.
-            seen = state.get("revealed", False)
-            await self._thread.write_at(snapshot.config, f"/fork {n}", revealed=seen)
+            await self._back_to(state, await self.history.at(n), f"/fork {n}")
         return await self.case()
+
+    async def fork_after(self, round_: int, path: int | None = None) -> CaseView:
+        """Go on from where a round was over, or a path's turn in it."""
+        async with self._thread.turn() as state:
+            whose = "" if path is None else f"path {path} "
+            snapshot = await self.history.after(round_, path)
+            await self._back_to(state, snapshot, f"/fork {whose}round {round_}")
+        return await self.case()
+
+    async def more(self, n: int) -> CaseView:
+        """Have the loop do n rounds more. At the end of a run it goes back to before the last
+        guard, which injects nothing in a last round: so it goes on as a longer run would have.
+
+        Raises:
+            InputError: every path put the true next item first.
+        """
+        async with self._thread.turn() as state:
+            new = more_rounds(n).applied_to(state)
+            if state.get("stopped_by") == "solved":
+                raise InputError("every path put the true next item first: nothing is left to gain")
+            if next_node(state) is not None:
+                await self._thread.record(f"/more {n}", settings=new["settings"])
+            else:
+                last = await self.history.before_the_last_guard()
+                kept = {"settings": new["settings"], "choices": state["choices"]}
+                await self._back_to(state, last, f"/more {n}", **kept)
+        return await self.case()
+
+    async def _back_to(
+        self, state: SessionState, snapshot: StateSnapshot, line: str, **values: Any
+    ) -> None:
+        # What a person has seen, going back does not hide again.
+        seen = state.get("revealed", False)
+        await self._thread.write_at(snapshot.config, line, revealed=seen, **values)
 
     async def _node(self, node: str, path: int | None) -> AsyncGenerator[Event]:
         yield NodeStarted(node, path)
@@ -230,43 +289,7 @@ class Session:
         yield NodeDone(entry_of(snapshot).view)
 
 
-async def open_session(
-    *,
-    task: RankingTask,
-    checkpointer: BaseCheckpointSaver[Any],
-    lock: Path,
-    source: EquipmentSource,
-    settings: LoopSettings | None = None,
-    earlier: tuple[RankingTask, ...] = (),
-) -> Session:
-    """Begin a session on a case, or take up the one that was left. Starts no model.
-
-    Args:
-        task: the validation task; its target must be known.
-        checkpointer: keeps the thread, which is the user's own of this data set.
-        lock: a file of this thread's own, in a folder that is there; says whose turn it is.
-        source: opens model, ranker and memory when they are first needed.
-        settings: of a session that begins; one that was left keeps its own.
-        earlier: further validation tasks, the latest first.
-
-    Raises:
-        InputError: the target is not known, or the thread holds another case.
-    """
-    settings = settings or LoopSettings()
-    if any(t.target is None for t in (task, *earlier)):
-        raise InputError(f"user {task.user_id!r}: a session needs a known next item")
-    name = session_thread_of(settings.dataset, task.user_id)
-    thread = Thread(build_session_graph(source, checkpointer), name, lock)
-    snapshot = await thread.look()
-    if not snapshot.values:
-        async with thread.turn():
-            await thread.record(
-                "",
-                task=task,
-                earlier=list(earlier),
-                settings=settings.model_dump(),
-                choices=await source.choices(),
-            )
-    elif snapshot.values["task"] != task:
-        raise InputError(f"{name}: this thread is of another case; name another --run")
-    return Session(thread, source)
+def _on_validation(state: SessionState) -> None:
+    """Raises InputError where the test task is looked at."""
+    if split_of(state) == "test":
+        raise InputError("the loop works on the validation task alone: /task validation goes back")

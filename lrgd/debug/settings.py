@@ -1,4 +1,5 @@
-"""What a person can set in a session: constraint, prompt order, candidate orders, ranking mode."""
+"""What a person can set in a session: constraint, prompt order, candidate orders, ranking mode, and
+which task is looked at."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +9,8 @@ from lrgd.agents.prompts import sanitized
 from lrgd.agents.values import RankingMode
 from lrgd.core.errors import InputError
 from lrgd.core.validation import input_checked
-from lrgd.debug.state import SessionState, settings_of
+from lrgd.debug.state import SessionState, settings_of, split_of, tasks_on
+from lrgd.evals.data.bundle import Split
 from lrgd.graphs.settings import LoopSettings
 
 MOST_ORDERS = 64
@@ -57,6 +59,29 @@ def candidate_orders(n: int) -> Setting:
 def ranking_mode(mode: str) -> Setting:
     """How the model is asked to rank."""
     return Setting(f"ranking mode from now on: {mode}", f"/mode {mode}", _choice("mode", mode))
+
+
+def task_shown(split: str) -> Setting:
+    """Which of the user's two tasks is ranked and shown: "test" or "validation"."""
+    words = f"the {split} task from now on"
+
+    def applied(state: SessionState) -> SessionState:
+        new: SessionState = {**state, "split": cast(Split, split)}
+        tasks_on(new, split_of(new))  # is it there?
+        return new
+
+    return Setting(words, f"/task {split}", applied)
+
+
+def more_rounds(n: int) -> Setting:
+    """The loop does this many rounds more, 1 or more."""
+
+    def applied(state: SessionState) -> SessionState:
+        if n < 1:
+            raise InputError(f"1 round more or more, got {n}")
+        return _loop_setting("rounds", settings_of(state).rounds + n)(state)
+
+    return Setting(f"{n} rounds more", f"/more {n}", applied)
 
 
 def as_mode(mode: str) -> RankingMode:

@@ -10,15 +10,18 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from lrgd.agents.generator import Draft, Verdict
 from lrgd.agents.guard import Judgement
-from lrgd.agents.values import Ranking
+from lrgd.agents.values import Ranking, RankingTask
+from lrgd.core.errors import InputError
 from lrgd.core.frozen import as_tuples
+from lrgd.evals.data.bundle import Split
 from lrgd.graphs.optimization import turn_on
 from lrgd.graphs.routing import Step, next_steps
 from lrgd.graphs.settings import LoopSettings
 from lrgd.graphs.state import LoopState, PathState, PathTurn, tasks_of
 from lrgd.memory import Demonstration
 
-Author = Literal["path", "person", "perturbation", "nobody"]
+Author = Literal["path", "person", "perturbation", "edited", "nobody"]
+"""edited: a path's generator, asked with a prompt that a person changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +36,20 @@ class Ranked:
     round: int
     """Round in which it came up, 1-based; 0 before the first."""
     ranking: Ranking
-    """Of the session's task; over several tasks, of the latest."""
+    """Of the task; over several validation tasks, of the latest."""
     effect: float
-    """Effect_D, the mean over the session's tasks."""
+    """Effect_D, the mean over the tasks."""
     rank: int
     """Of the true next item in `ranking`."""
     ranks: tuple[int, ...] = ()
-    """Of the true next item in each of the session's tasks, the latest first."""
+    """Of the true next item in each of the tasks, the latest first."""
     verdict: Verdict = "usable"
     perturbed_by: str | None = None
     """Id of the demonstration that was injected when it was written."""
+    split: Split = "validation"
+    """Which task was ranked: the one that the loop works on, or the one that reports show."""
+    edit: str = ""
+    """What a person changed in the prompt that wrote it (author "edited"), or that ranked it."""
 
     def __post_init__(self) -> None:
         as_tuples(self, "ranks")
@@ -50,12 +57,19 @@ class Ranked:
     @property
     def label(self) -> str:
         """Who wrote it, in words."""
-        return {
+        whose = {
             "path": f"path {self.path}, round {self.round}",
             "person": "yours",
             "perturbation": f"path {self.path}, perturbed",
+            "edited": f"path {self.path}, asked with {self.edit}",
             "nobody": "no demonstration",
         }[self.author]
+        return f"{whose}, ranked with {self.edit}" if self.ranking_edited else whose
+
+    @property
+    def ranking_edited(self) -> bool:
+        """Whether the ranking is of a prompt that a person changed."""
+        return bool(self.edit) and self.author != "edited"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +121,14 @@ class SessionState(LoopState, total=False):
     """What was ranked last. Written by the evaluator, by `choose` and by a person's commands."""
     revealed: bool
     """Whether the true next item is shown. Written by /reveal."""
+    test: RankingTask
+    """The task that reports show. No node reads it. Written when the thread begins."""
+    split: Split
+    """The task that a person looks at; validation before the first /task. Written by /task."""
+    origin: str
+    """What the run had done that the session began with, in words. Written when it began."""
+    run_steps: int
+    """Checkpoints after the first that show the run. Written when the thread begins."""
     entry: dict[str, str]
     """What made this checkpoint, see `lrgd.debug.transcript`. Written by every node."""
 
@@ -114,6 +136,24 @@ class SessionState(LoopState, total=False):
 def settings_of(state: SessionState) -> LoopSettings:
     """The loop's settings as they now are."""
     return LoopSettings.model_validate(state["settings"])
+
+
+def split_of(state: SessionState) -> Split:
+    """Which task a person looks at."""
+    return state.get("split", "validation")
+
+
+def tasks_on(state: SessionState, split: Split) -> list[RankingTask]:
+    """What is ranked: all validation tasks, the latest first, or the test task.
+
+    Raises:
+        InputError: a session of an earlier version, which kept no test task.
+    """
+    if split == "validation":
+        return tasks_of(state)
+    if "test" not in state:
+        raise InputError("this session was begun without its test task: name another --run")
+    return [state["test"]]
 
 
 def similarities(judgements: Sequence[Judgement], path: int) -> tuple[float, ...]:

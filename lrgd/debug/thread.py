@@ -15,7 +15,7 @@ from langgraph.types import StateSnapshot
 
 from lrgd.core.errors import InputError, SessionConflict
 from lrgd.debug.graph import PERSON
-from lrgd.debug.state import Ranked, SessionState
+from lrgd.debug.state import Ranked, SessionState, next_node, split_of
 from lrgd.debug.transcript import Entry, entry_of, entry_to_json
 from lrgd.debug.views import StepView, node_words
 from lrgd.graphs.checkpoints import thread_config
@@ -35,6 +35,8 @@ class CheckpointView:
     """Of the demonstration in hand."""
     current: bool
     """Whether the session stands here."""
+    of_run: bool = False
+    """Whether the run did it, before the session began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,11 @@ class Thread:
         self, config: Any, line: str, view: Any = None, **values: Any
     ) -> StateSnapshot:
         """The same on top of any checkpoint: a new branch, unless it is the latest."""
-        update = {**values, "entry": entry_to_json(line, view)}
-        await self.graph.aupdate_state(config, update, as_node=PERSON)
+        return await self.write({**values, "entry": entry_to_json(line, view)}, config)
+
+    async def write(self, update: dict[str, Any], config: Any = None) -> StateSnapshot:
+        """An update with its entry, on top of the thread or of a checkpoint."""
+        await self.graph.aupdate_state(config or self.config, update, as_node=PERSON)
         return await self.look()
 
 
@@ -152,6 +157,35 @@ class History:
             raise InputError(f"no checkpoint {n}: /history lists 1 to {len(known)}")
         return known[n - 1]
 
+    async def after(self, round_: int, path: int | None = None) -> StateSnapshot:
+        """Where a path's turn in a round, or the round, was over: the latest on this branch, else
+        the first on any.
+
+        Raises:
+            InputError: there is none.
+        """
+        node = "collapse_guard" if path is None else "evaluator"
+        here = [s for s in await self.branch() if _was(s, node, round_, path)]
+        found = here[-1:] or [s for s in await self.checkpoints() if _was(s, node, round_, path)]
+        if not found:
+            whose = "round" if path is None else f"path {path}, round"
+            raise InputError(
+                f"{whose} {round_} was not done in this session: /paths lists what was"
+            )
+        return found[0]
+
+    async def before_the_last_guard(self) -> StateSnapshot:
+        """Where every path of the last round on this branch had had its turn."""
+        due = [
+            s
+            for s in await self.branch()
+            if (coming := next_node(cast(SessionState, s.values)))
+            and coming.node == "collapse_guard"
+            and split_of(cast(SessionState, s.values)) == "validation"
+        ]
+        assert due, "a run ends after a round"
+        return due[-1]
+
     async def in_hand(self, n: int) -> Ranked:
         """What was in hand at checkpoint n.
 
@@ -175,10 +209,16 @@ def _history_view(snapshots: Sequence[StateSnapshot], here: StateSnapshot) -> Hi
                 round=s.values.get("round", 0),
                 effect=hand.effect if (hand := s.values.get("in_hand")) else None,
                 current=_id(s) == _id(here),
+                of_run=1 < numbers[_id(s)] <= 1 + s.values.get("run_steps", 0),
             )
             for s in snapshots
         )
     )
+
+
+def _was(snapshot: StateSnapshot, node: str, round_: int, path: int | None) -> bool:
+    view = entry_of(snapshot).view
+    return isinstance(view, StepView) and (view.node, view.round, view.path) == (node, round_, path)
 
 
 def _did(entry: Entry) -> str:

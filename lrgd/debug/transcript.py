@@ -75,7 +75,8 @@ def markdown(state: SessionState, entries: Sequence[Entry]) -> str:
         f"# Debugging session: user {_md(task.user_id)}",
         "",
         f"Data set {_md(settings_of(state).dataset) or '-'}, {len(task.candidates)} candidates, "
-        f"true next item: {_md(target)}.",
+        f"true next item of the validation task: {_md(target)}.",
+        *(["", f"Begun from {_md(state['origin'])}."] if state.get("origin") else []),
         "",
         "Bought, oldest first:",
         "",
@@ -141,7 +142,8 @@ def _view(entry: Entry) -> list[str]:
                 *_places(seen.places),
             ]
         case RevealView() as seen:
-            return [f"The true next item: {_md(seen.item.title)} (rank {seen.rank or '-'})."]
+            of = f"The true next item of the {seen.split} task"
+            return [f"{of}: {_md(seen.item.title)} (rank {seen.rank or '-'})."]
         case KeptView() as seen:
             return [f"Kept, written by {seen.author}: {_md(seen.text)}"]
         case WhyView() as seen:
@@ -171,16 +173,16 @@ def _why(why: WhyView) -> list[str]:
         f"{'' if part.shift is None else f'{part.shift:+.3f}'} |"
         for part in why.parts
     ]
-    head = f"{_md(why.item.title)} (rank {why.item.rank}) over {_md(why.rival.title)}"
+    item = f"{_md(why.item.title)} ({why.split} task, rank {why.item.rank})"
+    head = f"{item} over {_md(why.rival.title)}"
     table = ["| left out | | rank without | shift |", "|---|---|---|---|", *rows]
     words = [f"* {_md(w.word)}: {w.effect:+.3f} (direct {w.direct:+.3f})" for w in why.words]
     return [f"{head} (rank {why.rival.rank}).", "", *table, "", *words]
 
 
 def _ranked(ranked: Ranked) -> str:
-    return (
-        f"Effect\\_D {ranked.effect:.4f}, rank {ranked.rank} ({ranked.label}): {_md(ranked.text)}"
-    )
+    whose = f"{ranked.label}, {ranked.split} task"
+    return f"Effect\\_D {ranked.effect:.4f}, rank {ranked.rank} ({whose}): {_md(ranked.text)}"
 
 
 def _places(places: Sequence[Place]) -> list[str]:

@@ -10,6 +10,7 @@ from lrgd.agents.generator import Verdict
 from lrgd.agents.guard import Judgement
 from lrgd.agents.values import Item
 from lrgd.debug.state import Author, Ranked
+from lrgd.evals.data.bundle import Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,11 @@ class CaseView:
     next_path: int | None
     settings: tuple[tuple[str, str], ...]
     """What rankings are made with: mode, shuffles, prompt order, regularisation."""
+    split: Split = "validation"
+    """Which of the user's tasks is shown: history, candidates, target and places are its own."""
+    origin: str = ""
+    """What the run had done that the session began with, in words; empty for a session of its
+    own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,7 @@ class RevealView:
     rank: int | None
     """In the ranking in hand; None before the first."""
     candidates: int
+    split: Split = "validation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +188,8 @@ class ComparisonView:
     """The ranking after, best first."""
     similarity: float
     """Cosine of the two demonstrations; 1 where the text is the same."""
+    changes: tuple[Change, ...] = ()
+    """From the text before to the one after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +241,15 @@ class WhyView:
     words: tuple[WordShift, ...] = ()
     note: str = ""
     """Why there are no words."""
+    split: Split = "validation"
+    gap: float | None = None
+    """log p(item) - log p(rival), to be explained; None in a mode without probabilities."""
+
+    @property
+    def left(self) -> float | None:
+        """What of the gap the note as a whole and each bought thing alone do not carry."""
+        shifts = [p.shift for p in self.parts if p.kind != "sentence" and p.shift is not None]
+        return None if self.gap is None else self.gap - sum(shifts)
 
 
 def node_words(node: str, path: int | None) -> str:

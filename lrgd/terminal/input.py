@@ -16,10 +16,13 @@ from lrgd.debug.commands import COMMANDS
 from lrgd.debug.desk import UserRow
 
 WORDS = {
+    "edit": ("generator", "recommender"),
     "mode": ("decision", "logprobs", "listwise"),
     "order": ("instruction-first", "demonstration-first"),
     "perturb": ("from",),
     "prompt": ("generator", "recommender"),
+    "task": ("validation", "test"),
+    "worst": ("lost", "rank", "change", "collapsed", "refused"),
 }
 
 

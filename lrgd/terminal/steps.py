@@ -50,7 +50,7 @@ def render_step(step: StepView) -> RenderableType:
 def _writing(writing: Writing, recalled: Sequence[str]) -> list[RenderableType]:
     parts: list[RenderableType] = []
     if any(change.kind == "same" for change in writing.changes):
-        parts.append(_changes(writing.changes))
+        parts.append(changed_words("  to the last: ", writing.changes))
     if recalled:
         parts.append(Text("  recalled, since they ranked the true next item high:", "dim"))
         parts += [said(f"    {text}", "dim") for text in recalled]
@@ -82,8 +82,9 @@ def _choice(step: StepView) -> list[RenderableType]:
     return parts
 
 
-def _changes(changes: Sequence[Change]) -> Text:
-    words = Text("  to the last: ", "dim")
+def changed_words(lead: str, changes: Sequence[Change]) -> Text:
+    """Two texts as one, what was removed and what was added marked."""
+    words = Text(lead, "dim")
     for change in changes:
         before, after, style = _MARKS[change.kind]
         words.append(f"{before}{visible(change.text)}{after}", style).append(" ")
@@ -97,8 +98,19 @@ def _judgement(j: Judgement, cosines: Sequence[float], threshold: float) -> Text
     bars = f" {trend(cosines)}" if len(cosines) > 1 else ""
     words = Text(f"  path {j.path}: similarity {j.similarity:.2f}{bars} ")
     words.append(f"(copies from {threshold}), ")
-    words.append(f"gain {gain}: ")
+    return words.append(f"gain {gain}: ").append(_verdict(j))
+
+
+def judgement_words(j: Judgement) -> Text:
+    """A judgement without its path, in a line."""
+    if j.similarity is None:
+        return Text("first note: nothing to compare", "dim")
+    gain = "" if j.gain is None else f", gain {j.gain:+.4f}"
+    return Text(f"similarity {j.similarity:.2f}{gain}: ", "dim").append(_verdict(j))
+
+
+def _verdict(j: Judgement) -> Text:
     if not j.collapsed:
-        return words.append("goes on")
+        return Text("goes on")
     injected = f"; path {j.source} is injected next" if j.source is not None else ""
-    return words.append(f"collapsed{injected}", "red")
+    return Text(f"collapsed{injected}", "red")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -10,12 +11,19 @@ from lrgd.debug.views import Place
 
 TOP = 10
 """Items of a ranking that are shown."""
+USER = "user"
+"""Under this name a text's style may say which user it names; no terminal shows it."""
 _BARS = "▁▂▃▄▅▆▇█"
 
 
 def said(text: str, style: str = "") -> Text:
     """Text from outside, as text."""
     return Text(visible(text), style)
+
+
+def user_text(user_id: str) -> Text:
+    """A user's id; a page makes a link to the case of it."""
+    return Text(visible(user_id), Style(meta={USER: user_id}))
 
 
 def said_lines(text: str) -> Text:

@@ -11,9 +11,11 @@ from rich.text import Text
 from lrgd.core.text import visible
 from lrgd.debug.desk import UsersView
 from lrgd.debug.prompts import PromptView
+from lrgd.debug.rounds import PathsView
 from lrgd.debug.seat import HelpView, SavedView
 from lrgd.debug.state import Ranked
 from lrgd.debug.thread import HistoryView
+from lrgd.debug.trouble import TroubleView
 from lrgd.debug.views import (
     CaseView,
     ComparisonView,
@@ -24,11 +26,13 @@ from lrgd.debug.views import (
     StepView,
     WhyView,
 )
-from lrgd.terminal.steps import render_step, render_steps
+from lrgd.terminal.lists import render_rounds, render_users, render_worst
+from lrgd.terminal.steps import changed_words, render_step, render_steps
 from lrgd.terminal.text import places_table, said, said_lines, trend
 
 MOVES = 8
 """Items whose rank changed that are listed."""
+AT_THE_END = "nothing; /more N adds rounds"
 
 
 def render(view: Any) -> RenderableType:
@@ -40,7 +44,11 @@ def render(view: Any) -> RenderableType:
 
 
 def _case(case: CaseView) -> RenderableType:
-    parts: list[RenderableType] = [Text(f"User {visible(case.user_id)}", style="bold")]
+    parts: list[RenderableType] = [
+        Text(f"User {visible(case.user_id)}, {case.split} task", style="bold")
+    ]
+    if case.origin:
+        parts.append(Text(f"Begun from {visible(case.origin)}. /paths lists them.", "dim"))
     if case.profile:
         parts.append(said(f"About: {case.profile}"))
     parts += [Text("Bought, oldest first:", "bold"), *(said(f"  {i.title}") for i in case.history)]
@@ -56,13 +64,13 @@ def _case(case: CaseView) -> RenderableType:
         *([_paths(case)] if case.round or any(p.effects for p in case.paths) else []),
         Text(f"True next item: {target}"),
         Text(f"Ranked with: {settings}", style="dim"),
-        Text(f"{case.round} of {case.rounds} rounds done. Next: {case.next or 'nothing'}."),
+        Text(f"{case.round} of {case.rounds} rounds done. Next: {case.next or AT_THE_END}."),
     )
 
 
 def _in_hand(hand: Ranked, candidates: int) -> Text:
     words = Text("In hand: ", "bold")
-    words.append(f"{hand.label}, Effect_D {hand.effect:.4f}, ")
+    words.append(f"{hand.label}, {hand.split} task, Effect_D {hand.effect:.4f}, ")
     words.append(f"true next item ranked {hand.rank} of {candidates}")
     return words.append(f"\n  {visible(hand.text)}") if hand.text else words
 
@@ -81,12 +89,16 @@ def _paths(case: CaseView) -> Table:
 
 def _comparison(view: ComparisonView) -> RenderableType:
     table = Table(box=None, pad_edge=False)
-    for name in ("", "Effect_D", "rank", "demonstration"):
+    for name in ("", "task", "Effect_D", "rank", "demonstration"):
         table.add_column(name)
     for name, ranked in (("before", view.before), ("after", view.after)):
         whose = f"{ranked.label}: {ranked.text}" if ranked.text else ranked.label
-        table.add_row(name, f"{ranked.effect:.4f}", str(ranked.rank), said(whose))
+        of = ranked.split, f"{ranked.effect:.4f}", str(ranked.rank)
+        table.add_row(name, *of, said(whose))
     parts: list[RenderableType] = [said(f"Changed: {view.change}", "bold"), table]
+    kinds = {change.kind for change in view.changes}
+    if "same" in kinds and len(kinds) > 1:  # of texts that share nothing it would say nothing
+        parts.append(changed_words("Words: ", view.changes))
     if view.after.verdict == "names_target":
         parts.append(Text("It names the true next item: a run would refuse it.", style="red"))
     if view.moves:
@@ -96,6 +108,8 @@ def _comparison(view: ComparisonView) -> RenderableType:
         fell = len(view.moves) - rose
         parts.append(Text(f"{rose} items rose, {fell} fell; the largest moves:"))
         parts += [_move(move) for move in moves]
+    elif view.before.split != view.after.split:
+        parts.append(Text("Two tasks have two sets of candidates: no place can be compared."))
     else:
         parts.append(Text("No item changed its place."))
     return Group(*parts, places_table(view.places, 5))
@@ -119,11 +133,15 @@ def _why(view: WhyView) -> RenderableType:
         kind = "bought" if part.kind == "history" else part.kind
         table.add_row(kind, str(part.rank_without), shift, said(part.text))
     parts: list[RenderableType] = [
-        said(f"{view.item.title}: rank {view.item.rank}", "bold"),
+        said(f"{view.item.title}: rank {view.item.rank}, {view.split} task", "bold"),
         said(f"over {view.rival.title}: rank {view.rival.rank}"),
         table,
         Text("carries: log p(item) - log p(rival), what goes when the part is left out", "dim"),
     ]
+    if view.gap is not None and view.left is not None:
+        whole = f"log p(item) - log p(rival) is {view.gap:+.3f} in all; "
+        carried = f"the note and the bought things one by one carry {view.gap - view.left:+.3f}, "
+        parts.append(Text(f"{whole}{carried}{view.left:+.3f} is left."))
     if view.words:
         words = [Text(f"{visible(w.word)} {w.effect:+.2f}") for w in view.words]
         parts += [
@@ -141,6 +159,7 @@ def _prompt(view: PromptView) -> RenderableType:
     more = len(view.messages) - 1
     if more:
         parts.append(Text(f"... and {more} more questions over the same text, other candidates"))
+    parts.append(Text(f"Of the {view.split} task.", "dim"))
     parts.append(Text(f"{view.total} {view.unit} in all.", "bold"))
     if view.shared_with:
         parts.append(
@@ -160,7 +179,8 @@ def _history(view: HistoryView) -> RenderableType:
         source = str(c.parent) if c.parent not in (None, c.n - 1) else ""
         effect = "" if c.effect is None else f"{c.effect:.4f}"
         here = "=>" if c.current else ""
-        table.add_row(here, str(c.n), source, str(c.round), effect, said(c.did))
+        did = said(c.did).append("  (the run)" if c.of_run else "", "dim")
+        table.add_row(here, str(c.n), source, str(c.round), effect, did)
     return table
 
 
@@ -172,22 +192,10 @@ def _help(view: HelpView) -> RenderableType:
     return table
 
 
-def _users(view: UsersView) -> RenderableType:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("user")
-    table.add_column("bought", justify="right")
-    table.add_column("of it")
-    for row in view.users:
-        titles = "; ".join(title[:40] for title in row.titles)
-        table.add_row(said(row.user_id), str(row.bought), said(titles))
-    if not view.users:
-        return Text("No user with that in the id or in a title.")
-    return Group(table, *([Text(f"... and {view.more} more")] if view.more else []))
-
-
 def _reveal(view: RevealView) -> RenderableType:
     rank = f", ranked {view.rank} of {view.candidates}" if view.rank else ""
-    return said(f"The true next item: {view.item.title} ({view.item.id}){rank}", "green")
+    of = f"The true next item of the {view.split} task"
+    return said(f"{of}: {view.item.title} ({view.item.id}){rank}", "green")
 
 
 def _kept(view: KeptView) -> RenderableType:
@@ -205,12 +213,14 @@ _RENDERED: dict[type, Callable[[Any], RenderableType]] = {
     ComparisonView: _comparison,
     HelpView: _help,
     HistoryView: _history,
+    PathsView: render_rounds,
+    TroubleView: render_worst,
     KeptView: _kept,
     PromptView: _prompt,
     RevealView: _reveal,
     SavedView: _saved,
     StepView: render_step,
     StepsView: render_steps,
-    UsersView: _users,
+    UsersView: render_users,
     WhyView: _why,
 }

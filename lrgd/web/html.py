@@ -4,6 +4,7 @@ Both faces show the same renderables. Knows the few kinds that `lrgd` makes; com
 """
 
 from html import escape
+from urllib.parse import quote
 
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lrgd.core.text import visible
+from lrgd.terminal.text import USER
 
 ATTRIBUTES = ("bold", "dim", "italic", "underline", "strike", "reverse")
 # gr.HTML reads its values as templates.
@@ -48,10 +50,16 @@ def inline(text: Text) -> str:
     parts = []
     # assemble: rich leaves out the style of a whole text that has no parts with one of their own.
     for segment in Text.assemble(text).render(_console):
-        names = _classes(segment.style) if isinstance(segment.style, Style) else ""
         body = escaped(segment.text)
-        parts.append(f'<span class="{names}">{body}</span>' if names else body)
+        parts.append(_styled(body, segment.style) if isinstance(segment.style, Style) else body)
     return "".join(parts)
+
+
+def _styled(body: str, style: Style) -> str:
+    if USER in style.meta:
+        return f'<a href="?user={quote(style.meta[USER], safe="")}">{body}</a>'
+    names = _classes(style)
+    return f'<span class="{names}">{body}</span>' if names else body
 
 
 def escaped(text: str) -> str:

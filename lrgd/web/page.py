@@ -10,8 +10,9 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 
+from lrgd.core.http import uvicorn_limits
 from lrgd.debug.desk import Desk
-from lrgd.web.access import Guard
+from lrgd.web.access import guarded
 from lrgd.web.tab import Panels, Tab
 
 STYLE = Path(__file__).parent / "templates" / "page.css"
@@ -20,7 +21,10 @@ THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monos
 LOOK_S = 2.0
 """Seconds between two looks for what others did in the session."""
 
-BUTTONS = ("step", "round", "run", "reveal", "prompt", "keep", "history", "export", "help")
+BUTTONS = (
+    *("step", "round", "run", "reveal", "paths"),
+    *("prompt", "keep", "history", "export", "help"),
+)
 
 
 async def serve(desk: Desk, user: str | None, listening: socket.socket, token: str | None) -> None:
@@ -30,9 +34,11 @@ async def serve(desk: Desk, user: str | None, listening: socket.socket, token: s
         user: whose case a page begins with, unless its address says ?user=ID.
         listening: where to, see `lrgd.web.access.listen`.
     """
-    application = Guard(page(lambda: Tab(desk), user), token)
+    application = guarded(page(lambda: Tab(desk), user), token)
     # Open pages keep a connection each: at the end they are cut off, which uvicorn calls an error.
-    config = uvicorn.Config(application, log_level="critical", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        application, log_level="critical", timeout_graceful_shutdown=1, **uvicorn_limits()
+    )
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(f"Page: http://{shown}:{port}/{'?token=...' if token else ''}", flush=True)

@@ -22,7 +22,12 @@ from lrgd.terminal.view import render
 from lrgd.web.case import case_html, similarity_by_round
 from lrgd.web.html import as_html, escaped
 
-NOBODY = '<p class="dim">No user chosen yet.</p>'
+NOBODY = (
+    '<p class="dim">No user chosen yet. Choose one in the list, or type a line, as:</p>'
+    "<ul><li>/users kite: who bought something with kite in its title</li>"
+    "<li>/user ID: open the case of one</li>"
+    "<li>/worst rank: of a run, whose true next item stands lowest</li></ul>"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +53,9 @@ class Tab:
         self._last = Panels("", "", NOBODY)
 
     async def open(self, user: str | None) -> Panels:
-        """Take up a user's session where it was left; without a user, list them."""
-        first = f"/user {user}" if user else "/users"
+        """Take up a user's session where it was left; without a user, list them, those of a run
+        with what went wrong."""
+        first = f"/user {user}" if user else "/worst" if self._seat.desk.of_run else "/users"
         return [shown async for shown in self.send(first)][-1]
 
     async def send(self, line: str) -> AsyncGenerator[Panels, None]:

@@ -1,23 +1,29 @@
 """`lrgd chat` as a person meets it: in a process of its own, behind a pseudo-terminal."""
 
+import asyncio
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pexpect
 import pytest
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
+from rich.console import Console
 
 from lrgd.agents.values import Item
 from lrgd.debug.desk import UserRow
+from lrgd.debug.trouble import NoteChange, TroubleRow, TroubleView
 from lrgd.evals.data.bundle import Bundle, BundleUser, FrozenTask
 from lrgd.terminal.input import ChatCompleter
+from lrgd.terminal.view import render
 from tests.loopback import LoopbackModel
+from tests.lrgd.debug.made_run import made_run
 from tests.scripted import task
 
 LRGD = ["-c", "from lrgd.cli.main import main; main()"]
@@ -115,7 +121,7 @@ def test_a_session_in_a_terminal(saved: Path, tmp_path: Path, server: LoopbackMo
     seat.line("wants kites and boats", "Changed: your demonstration")
     seat.wait("the largest moves")
     seat.line("/keep", "written by a person")
-    seat.line("/reveal", "The true next item:")
+    seat.line("/reveal", "The true next item of the validation task:")
     seat.line("/history", "=>")
     seat.line("/fork 3", "Next: recommender of path 0.")
     seat.leave()
@@ -205,6 +211,50 @@ def test_lines_may_come_from_a_pipe(saved: Path, tmp_path: Path, server: Loopbac
     assert "no user chosen yet" in found.stdout
     assert "Changed: your demonstration" in found.stdout
     assert json.loads((tmp_path / "case.json").read_text())["demonstration"] == "wants kites"
+
+
+def test_a_run_is_opened_at_its_worst_user(
+    saved: Path, tmp_path: Path, server: LoopbackModel, bundle: Bundle
+) -> None:
+    asyncio.run(made_run(saved, tmp_path / "run", server.url, 2))
+    arguments = ["chat", saved, "--run", tmp_path / "run", "--base-url", server.url, "--model", "m"]
+    user, asked = next(iter(bundle.users)), len(server.requests)
+    found = subprocess.run(
+        [sys.executable, *LRGD, *map(str, arguments)],
+        input=f"/worst rank\n/user {user}\n/paths\n/history\n/fork path 1 round 1\n/task\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "Worst first, by: rank." in found.stdout
+    assert f"User {user}, validation task" in found.stdout
+    assert "own steps (rounds: 2; ended: " in found.stdout
+    assert "<= chosen" in found.stdout
+    assert "recommender of path 1  (the run)" in found.stdout
+    assert "Next: collapse_guard." in found.stdout
+    assert "wanted /task validation|test" in found.stdout
+    assert len(server.requests) == asked, "looking asks no model"
+
+
+def test_what_went_wrong_fits_a_terminal_of_80_columns() -> None:
+    row = TroubleRow("shopper-275", 2, 10, 8, NoteChange(-0.24, 2, 2), 1, 0)
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(render(TroubleView("lost", (row,), 0, 1, 1, 1)))
+    line = console.export_text().splitlines()[1]
+    assert line.split() == [
+        "shopper-275",
+        "8",
+        "->",
+        "10",
+        "+0.03",
+        "2",
+        "-0.24",
+        "(p2",
+        "r2)",
+        "1",
+        "0",
+    ]
 
 
 def test_no_model_is_started_before_it_is_asked(saved: Path, tmp_path: Path) -> None:

@@ -4,11 +4,14 @@ Chromium is /usr/bin/chromium, or what CHROMIUM names. Every request that a page
 address that the server's process asks for, is recorded: none may leave this machine.
 """
 
+import asyncio
+import os
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +20,7 @@ import pytest
 
 from lrgd.evals.data.bundle import Bundle
 from tests.loopback import Answer, LoopbackModel, sensible
+from tests.lrgd.debug.made_run import made_run
 
 pytestmark = pytest.mark.browser
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -63,17 +67,32 @@ def saved(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One for all tests, each with a user of its own: it takes long to start."""
     folder = tmp_path_factory.mktemp("server")
-    asked = folder / "asked.txt"
     with LoopbackModel() as model:
-        options = ["--run", folder / "run", "--port", 0, "--base-url", model.url, "--model", "m"]
-        command = [sys.executable, "-c", LRGD, asked, "web", saved, *options]
-        process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        url = process.stdout.readline().removeprefix("Page: ").strip()
-        assert url, "it ended at once"
-        yield Server(url, asked, model)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 0, "Ctrl-C is how a page is closed"
+        yield from served(saved, folder / "run", folder / "asked.txt", model)
+
+
+@pytest.fixture
+def run_server(saved: Path, tmp_path: Path) -> Iterator[Server]:
+    """One over a finished run of three users."""
+    with LoopbackModel() as model:
+        # In a thread: Playwright's own event loop runs in this one.
+        with ThreadPoolExecutor() as pool:
+            making = made_run(saved, tmp_path / "run", model.url, 3)
+            pool.submit(asyncio.run, making).result()
+        yield from served(saved, tmp_path / "run", tmp_path / "asked.txt", model)
+
+
+def served(bundle: Path, run: Path, asked: Path, model: LoopbackModel) -> Iterator[Server]:
+    """`lrgd web` over a run's folder, until it is told to end."""
+    options = ["--run", run, "--port", 0, "--base-url", model.url, "--model", "m"]
+    command = [sys.executable, "-c", LRGD, asked, "web", bundle, *options]
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    url = process.stdout.readline().removeprefix("Page: ").strip()
+    assert url, "it ended at once"
+    yield Server(url, asked, model)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 0, "Ctrl-C is how a page is closed"
 
 
 class Visitor:
@@ -86,9 +105,12 @@ class Visitor:
         self.page = self.context.new_page()
         self.context.on("request", lambda request: self._note(request.url))
         self.page.on("dialog", lambda dialog: (self.alarms.append(dialog.message), dialog.accept()))
-        self.page.goto(url)
         self.log = self.page.locator("#log")
         self.case = self.page.locator("#case")
+        self.goes(url)
+
+    def goes(self, url: str) -> None:
+        self.page.goto(url)
         self.sees(self.case, "round" if "user=" in url else "No user chosen yet")
 
     def _note(self, url: str) -> None:
@@ -102,7 +124,7 @@ class Visitor:
         self.page.keyboard.press("Enter")
 
     def sees(self, where: "sync_api.Locator", text: str | re.Pattern[str]) -> None:
-        sync_api.expect(where).to_contain_text(text, timeout=20_000)
+        sync_api.expect(where).to_contain_text(text, timeout=60_000)
 
     def tabs_to(self, selector: str) -> None:
         for _ in range(40):
@@ -145,7 +167,7 @@ def test_one_story_from_choosing_a_user_to_an_export(
     visitor.sees(visitor.case, "round 1 of 4")
     assert visitor.case.get_by_alt_text("Effect_D by round").count() == 1
     visitor.types("kites and boats")
-    visitor.sees(visitor.case, "Ranking: yours")
+    visitor.sees(visitor.case, "Ranking, validation task: yours")
     visitor.types("/keep")
     visitor.sees(visitor.log, "memory")
     visitor.types("/revel")
@@ -168,7 +190,7 @@ def test_a_title_full_of_markup_shows_as_text(
     visitor.types(f"/user {user}")
     visitor.sees(visitor.case, EVIL.replace("\x1b", "\u241b"))
     visitor.types(EVIL.replace("\x1b", ""))
-    visitor.sees(visitor.case, "Ranking: yours")
+    visitor.sees(visitor.case, "Ranking, validation task: yours")
     visitor.sees(visitor.log, "${alert(2)} {{value}}")
     assert visitor.page.locator("#log img, #case img[onerror], #face script").count() == 0
     assert_quiet(visitor, server)
@@ -225,3 +247,33 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(
     assert log
     assert case
     assert case["y"] >= log["y"] + log["height"], "the case stands below the chat"
+
+
+def test_a_run_is_opened_at_a_user_and_goes_on(
+    run_server: Server, chromium: "sync_api.Browser", bundle: Bundle, tmp_path: Path
+) -> None:
+    visitor = Visitor(chromium, run_server.url)
+    shots = Path(os.environ.get("LRGD_SHOTS", tmp_path))
+    user = list(bundle.users)[1]
+    visitor.sees(visitor.log, "Worst first, by: lost")
+    visitor.page.screenshot(path=shots / "users.png")
+    visitor.tabs_to(f"a[href='?user={user}']")
+    visitor.page.keyboard.press("Enter")
+    visitor.sees(visitor.case, "Begun from the run's own steps (rounds: 2; ended: rounds)")
+    visitor.sees(visitor.case, "validation task")
+    visitor.page.screenshot(path=shots / "opened.png")
+    visitor.tabs_to("#box textarea")
+    visitor.types("/paths")
+    visitor.sees(visitor.log, "<= chosen")
+    visitor.page.screenshot(path=shots / "paths.png")
+    visitor.types("/task test")
+    visitor.sees(visitor.case, "Ranking, test task")
+    visitor.page.screenshot(path=shots / "test.png")
+    visitor.types("/step")
+    visitor.sees(visitor.log.get_by_role("alert"), "/task validation goes back")
+    visitor.types("/fork path 0 round 1")
+    visitor.sees(visitor.case, "round 0 of 2, next: generator of path 1")
+    visitor.types("/step")
+    visitor.sees(visitor.case, "next: recommender of path 1")
+    visitor.page.screenshot(path=shots / "forked.png")
+    assert_quiet(visitor, run_server)
