@@ -71,6 +71,8 @@ def check_command(words: list[str]) -> None:
         assert set(rest) <= set(targets), words
     elif program == "python" and rest[:1] == ["-m"]:
         check_benchmark(rest[1], rest[2:])
+    elif program == "pytest":
+        assert all((ROOT / word).exists() for word in rest if "/" in word), words
     else:
         assert program in OTHER_PROGRAMS, f"{program}: not known to this test"
         for extra in re.findall(r"\.\[(\w+)\]", " ".join(rest)):
@@ -143,6 +145,7 @@ def check_benchmark(module: str, words: list[str]) -> None:
         "lrgd nothing",
         "make nothing",
         "python -m benchmarks.parser --nothing",
+        "pytest tests/nothing.py",
         'pip install -e ".[nothing]"',
         "nothing",
     ],
