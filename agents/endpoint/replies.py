@@ -77,7 +77,7 @@ def body_reply(path: str, content: bytes) -> Reply:
     except (ValueError, RecursionError) as error:
         return Reply("error", reason=f"what came is unusable: {error}")
     if not isinstance(body, dict):
-        return Reply("error", reason=f"wanted an object, got {str(body)[:80]}")
+        return Reply("error", reason=f"it is no answer: wanted an object, got {str(body)[:80]}")
     if told := _error_in(body):
         return told
     if not path.endswith(CHAT):

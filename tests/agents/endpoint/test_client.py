@@ -56,12 +56,20 @@ async def test_a_decision_ranks_by_probability() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"answers": {"1": {"probabilities": {"red kite": 1.0}}}}, [], "no"]
+    ("body", "told"),
+    [
+        ({}, "--ranking listwise"),
+        ({"answers": {"1": {"probabilities": {"red kite": 1.0}}}}, "--ranking listwise"),
+        ([], "wanted an object, got"),
+        ("no", "wanted an object, got no"),
+    ],
 )
-async def test_an_answer_without_a_probability_for_each_option_is_refused(body: Any) -> None:
+async def test_an_answer_without_a_probability_for_each_option_is_refused(
+    body: Any, told: str
+) -> None:
     with LoopbackModel(always(200, body)) as server:
         async with connect(settings(server.url)) as endpoint:
-            with pytest.raises(EndpointError, match="--ranking listwise"):
+            with pytest.raises(EndpointError, match=told):
                 await decision(endpoint).rank(CONTEXT, CANDIDATES)
 
 
