@@ -19,12 +19,12 @@ from lrgd.evals.methods import Need, Resources
 from lrgd.evals.methods.evidence import evidence_of
 from lrgd.evals.report.page import ReportFiles, write_report
 from lrgd.evals.report.report import Report, report_of
-from lrgd.evals.runs.arms import Arm, Evaluation, arms_of, optimisations
-from lrgd.evals.runs.evaluate import score_users
+from lrgd.evals.runs.evaluation import Evaluation, SeededMethod, methods_of, optimisations
 from lrgd.evals.runs.folder import FailedCall, PriorName, RunFolder, RunHeader, UserRecord
 from lrgd.evals.runs.fusing import kept_fit, learned, validation_tasks
 from lrgd.evals.runs.optimize import OPTIMIZATION, optimize_users
 from lrgd.evals.runs.prior import RunPrior, fit_prior
+from lrgd.evals.runs.scoring import score_users
 from lrgd.evals.runs.shared import SharedSearch, search
 from lrgd.graphs import LoopSettings, build_graph, build_recommendation_graph, open_checkpoints
 from lrgd.graphs.recommendation import RecommendationState
@@ -82,8 +82,8 @@ class Run:
         header = self.header.model_copy(update={"settings": settings})
         return replace(self, folder=self.folder.variant(name), header=header)
 
-    def arms(self, wanted: Evaluation) -> list[Arm]:
-        """The arms of an evaluation, with the records that there are."""
+    def methods(self, wanted: Evaluation) -> list[SeededMethod]:
+        """The methods of an evaluation under its seeds, with the records that there are."""
         of_folder: dict[Path, list[UserRecord]] = {}
 
         def records(settings: LoopSettings) -> list[UserRecord]:
@@ -96,24 +96,24 @@ class Run:
         has: list[Need] = ["training part"] if self.bundle.training else []
         has += ["prior"] if self.prior else []
         header = self.header
-        return list(arms_of(wanted, header.settings, records, header.before_shared, has=has))
+        return list(methods_of(wanted, header.settings, records, header.before_shared, has=has))
 
     def failed_in(self, wanted: Evaluation) -> list[FailedCall]:
         """The calls behind what has no score in an evaluation, the last time each."""
         known = {(s.method, s.seed, s.user_id) for s in self.folder.scores.read()}
         calls = {(c.step, c.seed, c.user_id): c for c in self.folder.failed.read()}
-        arms = self.arms(wanted)
-        keys = {(a.method.name, a.seed, user) for a in arms for user in self.header.users}
+        methods = self.methods(wanted)
+        keys = {(a.method.name, a.seed, user) for a in methods for user in self.header.users}
         found = [call for key, call in calls.items() if key in keys - known]
-        variants = {s.model_dump_json(): self.variant(s) for s in (a.settings for a in arms)}
+        variants = {s.model_dump_json(): self.variant(s) for s in (a.settings for a in methods)}
         return [*found, *(call for variant in variants.values() for call in variant.failed)]
 
     def ready(self, wanted: Evaluation) -> bool:
         """Whether every optimisation is done and every ranking scored."""
         known = {(s.method, s.seed, s.user_id) for s in self.folder.scores.read()}
-        arms, users = self.arms(wanted), self.header.users
-        asked = {(arm.method.name, arm.seed, user) for arm in arms for user in users}
-        return asked <= known and all(len(arm.records) == len(users) for arm in arms)
+        methods, users = self.methods(wanted), self.header.users
+        asked = {(seeded.method.name, seeded.seed, user) for seeded in methods for user in users}
+        return asked <= known and all(len(seeded.records) == len(users) for seeded in methods)
 
 
 def plan(
@@ -338,7 +338,7 @@ async def estimate(run: Run, bench: Workbench) -> Estimate:
 async def score(run: Run, wanted: Evaluation, bench: Workbench, display: Display) -> None:
     """Optimise what is not optimised yet, and score every method on the run's test tasks."""
     await optimize_variants(run, wanted, bench, display)
-    arms = run.arms(wanted)
+    methods = run.methods(wanted)
     evidence, fused = learned(run.bundle, run.header.users, run.folder.fused)
     resources = Resources(
         bench.ranker,
@@ -351,12 +351,12 @@ async def score(run: Run, wanted: Evaluation, bench: Workbench, display: Display
     )
     await score_users(
         run.bundle,
-        arms,
+        methods,
         resources,
         run.folder.scores,
         at_once=bench.users_at_once,
         failed=run.folder.failed,
-        report=display.counting("scoring", len(arms) * len(run.header.users)),
+        report=display.counting("scoring", len(methods) * len(run.header.users)),
     )
 
 
@@ -375,7 +375,7 @@ def report_on(run: Run, wanted: Evaluation) -> Report:
     fused = kept_fit(run.folder.fused)
     fits = {"fused": fused, "prior": run.prior.fit if run.prior else None}
     weights = {name: fitted for name, fitted in fits.items() if fitted is not None}
-    return report_of(run.bundle, run.header, wanted, run.arms(wanted), scores, failed, weights)
+    return report_of(run.bundle, run.header, wanted, run.methods(wanted), scores, failed, weights)
 
 
 def save_report(run: Run, report: Report) -> ReportFiles:

@@ -5,7 +5,7 @@ from pathlib import Path
 from lrgd import runs
 from lrgd.agents.endpoint.budget import Budget
 from lrgd.evals.data.bundle import load_bundle
-from lrgd.evals.runs.arms import Evaluation
+from lrgd.evals.runs.evaluation import Evaluation
 from lrgd.evals.runs.suites import Suite
 from lrgd.jobs import with_workbench
 from lrgd.memory import load_minilm

@@ -12,7 +12,7 @@ import scipy
 
 from lrgd.evals.metrics import MAIN_METRIC
 from lrgd.evals.report.method_results import MethodScores
-from lrgd.evals.runs.arms import Arm
+from lrgd.evals.runs.evaluation import SeededMethod
 from lrgd.evals.statistics import LEAST_PAIRS, Values, spearman
 
 EQUAL = 1e-9
@@ -51,14 +51,17 @@ class Correlation:
 
 
 def demonstration_sets(scores: Mapping[str, MethodScores]) -> list[DemonstrationSet]:
-    """Every arm that ranks with demonstrations: the sets that claim 2 is about."""
+    """Every method and seed that ranks with demonstrations: the sets that claim 2 is about."""
     return [
         DemonstrationSet(
-            name, arm.seed, fmean(_effects(arm, method.users)), float(values[MAIN_METRIC].mean())
+            name,
+            seeded.seed,
+            fmean(_effects(seeded, method.users)),
+            float(values[MAIN_METRIC].mean()),
         )
         for name, method in scores.items()
-        for arm, values in zip(method.arms, method.seed_values, strict=True)
-        if arm.method.pick is not None
+        for seeded, values in zip(method.methods, method.seed_values, strict=True)
+        if seeded.method.pick is not None
     ]
 
 
@@ -88,14 +91,14 @@ def _ndcg_by_user(method: MethodScores) -> Values:
 
 
 def _effect_by_user(method: MethodScores) -> Values:
-    effects = [_effects(arm, method.users) for arm in method.arms]
+    effects = [_effects(seeded, method.users) for seeded in method.methods]
     return np.asarray(np.mean(effects, axis=0))
 
 
-def _effects(arm: Arm, users: Sequence[str]) -> list[float]:
+def _effects(seeded: SeededMethod, users: Sequence[str]) -> list[float]:
     """Validation Effect_D of each user's demonstration; 0 where there is none."""
-    assert arm.method.pick is not None
-    picked = {record.user_id: arm.method.pick(record) for record in arm.records}
+    assert seeded.method.pick is not None
+    picked = {record.user_id: seeded.method.pick(record) for record in seeded.records}
     return [d.effect if (d := picked[user]) else 0.0 for user in users]
 
 

@@ -11,7 +11,7 @@ from lrgd.agents.values import Usage
 from lrgd.core.errors import InputError
 from lrgd.evals.metrics import MAIN_METRIC, METRICS
 from lrgd.evals.report.audit import AuditRates, audit_rates
-from lrgd.evals.runs.arms import Arm
+from lrgd.evals.runs.evaluation import SeededMethod
 from lrgd.evals.runs.folder import Score, UserRecord
 from lrgd.evals.statistics import (
     Interval,
@@ -65,10 +65,10 @@ ByMetric = dict[str, Values]
 class MethodScores:
     """One method's scores on the users, in the order of their ids."""
 
-    arms: Sequence[Arm]
+    methods: Sequence[SeededMethod]
     """The method under each seed."""
     scores: Sequence[Sequence[Score]]
-    """One row an arm, the same users in each."""
+    """One row for each of them, the same users in each."""
 
     @property
     def users(self) -> list[str]:
@@ -88,29 +88,29 @@ class MethodScores:
 
 
 def scores_by_method(
-    scores: Sequence[Score], arms: Sequence[Arm], left_out: Collection[str] = ()
+    scores: Sequence[Score], methods: Sequence[SeededMethod], left_out: Collection[str] = ()
 ) -> dict[str, MethodScores]:
-    """Method -> its scores, in the order of the arms.
+    """Method -> its scores, in the order of the methods.
 
     Args:
-        scores: of these arms, and perhaps of others.
+        scores: of these methods, and perhaps of others.
         left_out: users whose calls failed somewhere: no row is to hold them.
 
     Raises:
-        InputError: the arms were scored on different users, so nothing can be paired.
+        InputError: the methods were scored on different users, so nothing can be paired.
     """
     rows: dict[tuple[str, int | None], list[Score]] = {}
-    kept = [replace(arm, records=_without(left_out, arm.records)) for arm in arms]
+    kept = [replace(seeded, records=_without(left_out, seeded.records)) for seeded in methods]
     for score in _without(left_out, sorted(scores, key=lambda s: s.user_id)):
         rows.setdefault((score.method, score.seed), []).append(score)
-    of_arm = [rows.get((arm.method.name, arm.seed), []) for arm in kept]
-    users = [[score.user_id for score in row] for row in of_arm]
+    found = [rows.get((seeded.method.name, seeded.seed), []) for seeded in kept]
+    users = [[score.user_id for score in row] for row in found]
     if len(users[0]) < 2 or any(other != users[0] for other in users):
         raise InputError("methods need the same users, 2 or more: run `lrgd evaluate` again")
-    pairs = list(zip(kept, of_arm, strict=True))
-    methods = dict.fromkeys(arm.method.name for arm in arms)
-    mine = {m: [(arm, row) for arm, row in pairs if arm.method.name == m] for m in methods}
-    return {m: MethodScores([arm for arm, _ in p], [row for _, row in p]) for m, p in mine.items()}
+    pairs = list(zip(kept, found, strict=True))
+    names = dict.fromkeys(seeded.method.name for seeded in methods)
+    mine = {n: [(seeded, row) for seeded, row in pairs if seeded.method.name == n] for n in names}
+    return {n: MethodScores([one for one, _ in p], [row for _, row in p]) for n, p in mine.items()}
 
 
 def _without(users: Collection[str], rows: Sequence[R]) -> list[R]:
@@ -153,7 +153,7 @@ def _row(
     scores = [score for row in method.scores for score in row]
     seeds, n = method.seed_values, len(method.users)
     means = {m: [float(values[m].mean()) for values in seeds] for m in METRICS}
-    read = [record.usage for arm in method.arms for record in arm.records]
+    read = [record.usage for seeded in method.methods for record in seeded.records]
     difference = differences.get(MAIN_METRIC)
     return MethodResult(
         method=name,
@@ -167,6 +167,6 @@ def _row(
         verdict=verdict(difference, p_values[MAIN_METRIC], n, comparisons) if difference else None,
         test=sum((s.usage for s in scores), Usage()),
         seconds=fmean(s.seconds for s in scores),
-        optimization=sum(read, Usage()) if method.arms[0].method.pick else None,
+        optimization=sum(read, Usage()) if method.methods[0].method.pick else None,
         audit=audit_rates([s.audit for s in scores if s.audit], [s.strict_rank for s in scores]),
     )

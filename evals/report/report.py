@@ -24,7 +24,7 @@ from lrgd.evals.report.method_results import (
 )
 from lrgd.evals.report.rounds import RoundMeans, judgements, rejected, round_means, trials_of
 from lrgd.evals.report.stories import Story, stories
-from lrgd.evals.runs.arms import Arm, Evaluation
+from lrgd.evals.runs.evaluation import Evaluation, SeededMethod
 from lrgd.evals.runs.folder import FailedCall, RunHeader, Score, UserRecord
 from lrgd.evals.statistics import (
     Interval,
@@ -116,7 +116,7 @@ def report_of(
     bundle: Bundle,
     header: RunHeader,
     evaluation: Evaluation,
-    arms: Sequence[Arm],
+    methods: Sequence[SeededMethod],
     scores: Sequence[Score],
     failed: Sequence[FailedCall] = (),
     weights: Mapping[str, FusedFit] | None = None,
@@ -124,8 +124,8 @@ def report_of(
     """Compute what the scores and the records say.
 
     Args:
-        arms: the evaluation's methods under their seeds, with LRGD among them.
-        scores: a score for each arm and user, and perhaps others.
+        methods: the evaluation's methods under their seeds, with LRGD among them.
+        scores: a score for each of them and user, and perhaps others.
         failed: calls that got no answer this time: their users are left out of every row.
         weights: what the parts weigh, in the floor "fused" and in the run's "prior".
 
@@ -133,11 +133,11 @@ def report_of(
         InputError: methods were scored on different users.
     """
     left_out = {call.user_id for call in failed}
-    by_method = scores_by_method(scores, arms, left_out)
-    records = by_method["LRGD"].arms[0].records
+    by_method = scores_by_method(scores, methods, left_out)
+    records = by_method["LRGD"].methods[0].records
     rounds = {"LRGD": round_means(records)}
     if UNPERTURBED in by_method:
-        rounds[UNPERTURBED] = round_means(by_method[UNPERTURBED].arms[0].records)
+        rounds[UNPERTURBED] = round_means(by_method[UNPERTURBED].methods[0].records)
     return Report(
         bundle=bundle,
         header=header,

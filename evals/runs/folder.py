@@ -126,7 +126,7 @@ class FailedCall:
     """What came instead, see `lrgd.agents.endpoint.replies`."""
     reason: str = ""
     seed: int | None = None
-    """Of the method's arm."""
+    """Of the optimisation behind the method; None where there is none."""
 
 
 class Lines(Generic[T]):

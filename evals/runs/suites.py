@@ -15,7 +15,7 @@ from lrgd.evals.data.preparation import SourceFormat, read_data
 from lrgd.evals.data.protocol import freeze
 from lrgd.evals.data.sample import sample_world
 from lrgd.evals.data.training import Train
-from lrgd.evals.runs.arms import REFERENCE, Evaluation, evaluation
+from lrgd.evals.runs.evaluation import REFERENCE, Evaluation, evaluation
 from lrgd.evals.runs.folder import PriorName
 from lrgd.graphs.settings import LoopSettings
 from lrgd.memory.embeddings import Embed

@@ -19,7 +19,7 @@ from lrgd.cli.data import sample
 from lrgd.cli.evaluation import tell, tell_failures
 from lrgd.core.errors import InputError
 from lrgd.evals.report.report import Report
-from lrgd.evals.runs.arms import Evaluation
+from lrgd.evals.runs.evaluation import Evaluation
 from lrgd.evals.runs.folder import PriorName
 from lrgd.evals.runs.shared import SharedSearch
 from lrgd.graphs import LoopSettings

@@ -19,7 +19,7 @@ from lrgd.core.errors import EndpointError, InputError
 from lrgd.evals.report.comparison import compare_runs
 from lrgd.evals.report.publish import Circumstances, publish
 from lrgd.evals.report.report import Report
-from lrgd.evals.runs.arms import REFERENCE, Evaluation, evaluation
+from lrgd.evals.runs.evaluation import REFERENCE, Evaluation, evaluation
 from lrgd.evals.runs.folder import FailedCall, RunFolder
 from lrgd.evals.runs.suites import load_suite
 from lrgd.jobs import with_workbench

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from lrgd.evals.runs.arms import REFERENCE
+from lrgd.evals.runs.evaluation import REFERENCE
 from lrgd.evals.runs.folder import RunFolder, UserRecord
 from lrgd.memory.demonstration import effect
 

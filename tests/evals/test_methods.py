@@ -11,10 +11,10 @@ from lrgd.evals.data.bundle import Bundle, FrozenTask
 from lrgd.evals.methods import FLOORS, METHODS, Question, Resources
 from lrgd.evals.methods.evidence import SOURCES, Fused, evidence_of
 from lrgd.evals.methods.item_knn import item_knn
-from lrgd.evals.runs.arms import Arm
-from lrgd.evals.runs.evaluate import score_users
+from lrgd.evals.runs.evaluation import SeededMethod
 from lrgd.evals.runs.folder import RunFolder, UserRecord
 from lrgd.evals.runs.fusing import fit_fused
+from lrgd.evals.runs.scoring import score_users
 from lrgd.graphs import LoopSettings
 from lrgd.memory import Demonstration
 from tests.evals.trained import training_part
@@ -176,17 +176,17 @@ async def orders(bundle: Bundle, resources: Resources, run: RunFolder) -> dict[s
         for u in users
     ]
 
-    def arm(name: str) -> Arm:
+    def seeded(name: str) -> SeededMethod:
         method = METHODS[name]
 
         async def rank(r: Resources, question: Question, record: UserRecord) -> Ranking:
             found.setdefault(name, []).append(await method.rank(r, question, record))
             return found[name][-1]
 
-        return Arm(replace(method, rank=rank), None, resources.settings, records)
+        return SeededMethod(replace(method, rank=rank), None, resources.settings, records)
 
     run.folder.mkdir()
-    await score_users(bundle, [arm(name) for name in METHODS], resources, run.scores, at_once=1)
+    await score_users(bundle, [seeded(name) for name in METHODS], resources, run.scores, at_once=1)
     return found
 
 

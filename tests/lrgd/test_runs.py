@@ -9,7 +9,7 @@ import pytest
 from lrgd import runs
 from lrgd.core.errors import InputError
 from lrgd.evals.data.bundle import Bundle
-from lrgd.evals.runs.arms import Evaluation, evaluation
+from lrgd.evals.runs.evaluation import Evaluation, evaluation
 from lrgd.evals.runs.folder import RunFolder, RunHeader
 from lrgd.graphs import LoopSettings
 from lrgd.workbench import ModelChoice
@@ -39,7 +39,7 @@ def made_of(bundle: Bundle, tmp_path: Path) -> runs.Run:
         for n, user in enumerate(header.users):
             variant.folder.records.append(record(user, 1 + n))
     ranks = list(range(1, 10))
-    for score in scored(made.arms(Evaluation(seeds=SEEDS)), list(header.users), ranks):
+    for score in scored(made.methods(Evaluation(seeds=SEEDS)), list(header.users), ranks):
         folder.scores.append(score)
     return runs.reopen(folder.folder, choice)
 
@@ -49,13 +49,13 @@ def test_every_line_of_a_run_is_parsed_once(run: runs.Run) -> None:
     wanted = Evaluation(seeds=SEEDS)
     assert run.optimized
     assert run.ready(wanted)
-    before = run.arms(wanted), run.folder.scores.read()
+    before = run.methods(wanted), run.folder.scores.read()
     said = runs.report_on(run, wanted)
     assert said.rows[-1].seeds == SEEDS
-    after = run.arms(wanted), run.folder.scores.read()
+    after = run.methods(wanted), run.folder.scores.read()
     # The very same objects: nothing was made from its line a second time.
-    for arm, again in zip(before[0], after[0], strict=True):
-        assert all(map(is_, arm.records, again.records))
+    for seeded, again in zip(before[0], after[0], strict=True):
+        assert all(map(is_, seeded.records, again.records))
     assert all(map(is_, before[1], after[1]))
     assert all(map(is_, said.records, run.records))
 

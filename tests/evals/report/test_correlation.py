@@ -3,7 +3,7 @@ import pytest
 from lrgd.agents.values import Usage
 from lrgd.evals.report.correlation import correlations, demonstration_sets
 from lrgd.evals.report.method_results import MethodScores, scores_by_method
-from lrgd.evals.runs.arms import Evaluation, arms_of
+from lrgd.evals.runs.evaluation import Evaluation, methods_of
 from lrgd.evals.runs.folder import Score, UserRecord
 from lrgd.graphs import LoopSettings
 from lrgd.graphs.state import PathState, Trial
@@ -21,15 +21,20 @@ def record(user: str) -> UserRecord:
 
 
 def scored(ranks: dict[str, list[int]], other: int = 5) -> dict[str, MethodScores]:
-    arms = list(
-        arms_of(Evaluation(), LoopSettings(), lambda settings: [record(u) for u in EFFECTS])
+    methods = list(
+        methods_of(Evaluation(), LoopSettings(), lambda settings: [record(u) for u in EFFECTS])
     )
     scores = [
-        Score(arm.method.name, user, ranks.get(arm.method.name, 4 * [other])[n], seed=arm.seed)
-        for arm in arms
+        Score(
+            seeded.method.name,
+            user,
+            ranks.get(seeded.method.name, 4 * [other])[n],
+            seed=seeded.seed,
+        )
+        for seeded in methods
         for n, user in enumerate(EFFECTS)
     ]
-    return scores_by_method(scores, arms)
+    return scores_by_method(scores, methods)
 
 
 def test_better_demonstrations_that_rank_higher_agree() -> None:

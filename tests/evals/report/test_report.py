@@ -14,7 +14,7 @@ from lrgd.evals.report.method_results import MethodResult, method_results, score
 from lrgd.evals.report.page import report_tables, write_report
 from lrgd.evals.report.report import Report, headline, report_of
 from lrgd.evals.report.tables import correlation_table, quality_table
-from lrgd.evals.runs.arms import Arm, Evaluation, arms_of
+from lrgd.evals.runs.evaluation import Evaluation, SeededMethod, methods_of
 from lrgd.evals.runs.folder import RunHeader, Score, UserRecord
 from lrgd.evals.runs.prior import PriorFit
 from lrgd.graphs import LoopSettings
@@ -30,30 +30,35 @@ def record(user: str, rank: int) -> UserRecord:
     return UserRecord(user, (path,), (), written, "rounds", Usage(4, 40, 4))
 
 
-def arms(users: list[str]) -> list[Arm]:
+def methods(users: list[str]) -> list[SeededMethod]:
     records = [record(user, 1 + n) for n, user in enumerate(users)]
-    return list(arms_of(Evaluation(), SETTINGS, lambda settings: records))
+    return list(methods_of(Evaluation(), SETTINGS, lambda settings: records))
 
 
-def scored(made: list[Arm], users: list[str], lrgd: list[int]) -> list[Score]:
+def scored(made: list[SeededMethod], users: list[str], lrgd: list[int]) -> list[Score]:
     """LRGD's ranks as told, all others' 5."""
     ranks = {"LRGD": lrgd}
     return [
-        Score(arm.method.name, user, ranks.get(arm.method.name, len(users) * [5])[n], seed=arm.seed)
-        for arm in made
+        Score(
+            seeded.method.name,
+            user,
+            ranks.get(seeded.method.name, len(users) * [5])[n],
+            seed=seeded.seed,
+        )
+        for seeded in made
         for n, user in enumerate(users)
     ]
 
 
 def rows(lrgd: list[int]) -> list[MethodResult]:
     users = [f"u{n:02d}" for n in range(len(lrgd))]
-    made = arms(users)
+    made = methods(users)
     return method_results(scores_by_method(scored(made, users, lrgd), made), "zero-shot")
 
 
 def report(bundle: Bundle, lrgd: list[int]) -> Report:
     users = list(bundle.users)[: len(lrgd)]
-    made = arms(users)
+    made = methods(users)
     header = RunHeader(bundle="b", bundle_sha256="0" * 64, model="m", ranking="decision",
                        users=tuple(users), settings=SETTINGS)  # fmt: skip
     return report_of(bundle, header, Evaluation(), made, scored(made, users, lrgd))
@@ -125,7 +130,7 @@ def test_weights_have_a_table_with_their_intervals_and_stand_in_the_json(bundle:
 def test_what_a_bundle_without_training_part_leaves_out_is_said(bundle: Bundle) -> None:
     users = list(bundle.users)[:9]
     records = [record(user, 1) for user in users]
-    made = list(arms_of(Evaluation(), SETTINGS, lambda settings: records, has=()))
+    made = list(methods_of(Evaluation(), SETTINGS, lambda settings: records, has=()))
     header = RunHeader(bundle="b", bundle_sha256="0" * 64, model="m", ranking="decision",
                        users=tuple(users), settings=SETTINGS)  # fmt: skip
     old = replace(bundle, training=None)

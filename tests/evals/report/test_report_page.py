@@ -9,7 +9,7 @@ from lrgd.agents.values import Usage
 from lrgd.evals.data.bundle import Bundle
 from lrgd.evals.report.page import write_report
 from lrgd.evals.report.report import report_of
-from lrgd.evals.runs.arms import arms_of, evaluation
+from lrgd.evals.runs.evaluation import evaluation, methods_of
 from lrgd.evals.runs.folder import RunHeader, Score, UserRecord
 from lrgd.graphs import LoopSettings
 from lrgd.graphs.state import PathState, Trial
@@ -38,15 +38,15 @@ def test_the_page_is_whole_without_any_request(
     users, settings = tuple(bundle.users)[:4], LoopSettings(paths=2, rounds=2)
     records = [record(user, n) for n, user in enumerate(users)]
     wanted = evaluation("all")
-    arms = list(arms_of(wanted, settings, lambda settings: records))
+    methods = list(methods_of(wanted, settings, lambda settings: records))
     scores = [
-        Score(arm.method.name, user, 1 + (3 * m + n) % 9, seed=arm.seed)
-        for m, arm in enumerate(arms)
+        Score(seeded.method.name, user, 1 + (3 * m + n) % 9, seed=seeded.seed)
+        for m, seeded in enumerate(methods)
         for n, user in enumerate(users)
     ]
     header = RunHeader(bundle="b", bundle_sha256="0" * 64, model=EVIL, ranking="decision",
                        users=users, settings=settings)  # fmt: skip
-    found = report_of(bundle, header, wanted, arms, scores)
+    found = report_of(bundle, header, wanted, methods, scores)
     files = write_report(tmp_path, found)
 
     requests, alarms = [], []

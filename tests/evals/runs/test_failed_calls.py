@@ -9,7 +9,7 @@ from langgraph.cache.sqlite import SqliteCache
 from lrgd import runs
 from lrgd.core.errors import EndpointError, InputError
 from lrgd.evals.report.report import Report
-from lrgd.evals.runs.arms import Evaluation
+from lrgd.evals.runs.evaluation import Evaluation
 from lrgd.graphs import LoopSettings
 from lrgd.progress import Display
 from lrgd.workbench import ModelChoice, open_workbench, settled

@@ -15,11 +15,17 @@ from lrgd.evals.report.method_results import method_results, scores_by_method
 from lrgd.evals.report.page import write_report
 from lrgd.evals.report.report import Report, headline, report_of
 from lrgd.evals.report.rounds import rejected, round_means
-from lrgd.evals.runs.arms import Arm, Evaluation, arms_of, evaluation, optimisations
-from lrgd.evals.runs.evaluate import score_users
+from lrgd.evals.runs.evaluation import (
+    Evaluation,
+    SeededMethod,
+    evaluation,
+    methods_of,
+    optimisations,
+)
 from lrgd.evals.runs.folder import Lines, RunFolder, RunHeader, Score, UserRecord
 from lrgd.evals.runs.fusing import kept_fit, learned
 from lrgd.evals.runs.optimize import Progress, optimize_users
+from lrgd.evals.runs.scoring import score_users
 from lrgd.graphs import LoopSettings, build_graph, open_checkpoints
 from lrgd.memory import DemonstrationMemory
 from tests.scripted import ScriptedChat, WordRanker, hashed_words
@@ -99,8 +105,8 @@ async def test_the_first_demonstration_is_the_first_usable_one(
         assert record.first.round == 1
 
 
-def arms(records: list[UserRecord], wanted: Evaluation = MAIN_TABLE) -> list[Arm]:
-    return list(arms_of(wanted, SETTINGS, lambda settings: records))
+def methods(records: list[UserRecord], wanted: Evaluation = MAIN_TABLE) -> list[SeededMethod]:
+    return list(methods_of(wanted, SETTINGS, lambda settings: records))
 
 
 async def score(
@@ -112,7 +118,7 @@ async def score(
     users = [record.user_id for record in records]
     learnt = learned(bundle, users, folder.fused)
     tools = Resources(WordRanker(), hashed_words, SETTINGS, bundle.popularity, *learnt)
-    return await score_users(bundle, arms(records, wanted), tools, folder.scores, at_once=3)
+    return await score_users(bundle, methods(records, wanted), tools, folder.scores, at_once=3)
 
 
 async def found(
@@ -121,7 +127,7 @@ async def found(
     records = await optimize(folder, bundle)
     scores = await score(folder, bundle, records, wanted)
     run = header(users=tuple(r.user_id for r in records), model="<b>model</b>")
-    return report_of(bundle, run, wanted, arms(records, wanted), scores), records
+    return report_of(bundle, run, wanted, methods(records, wanted), scores), records
 
 
 async def test_every_method_is_scored_on_the_same_users_once(
@@ -187,8 +193,8 @@ async def test_seeds_are_averaged_by_user_and_their_spread_is_told(
 
 def test_seeds_that_differ_have_their_spread() -> None:
     wanted = Evaluation(seeds=2)
-    made = arms([], wanted)
-    ranks = {arm.seed: 1 if arm.seed == SETTINGS.seed else 3 for arm in made}
+    made = methods([], wanted)
+    ranks = {seeded.seed: 1 if seeded.seed == SETTINGS.seed else 3 for seeded in made}
     scores = [Score(a.method.name, u, ranks[a.seed], seed=a.seed) for a in made for u in "ab"]
     rows = {row.method: row for row in method_results(scores_by_method(scores, made), "zero-shot")}
     assert rows["LRGD"].means["nDCG@10"] == pytest.approx((1 + 0.5) / 2)
@@ -210,8 +216,8 @@ def test_methods_are_asked_for_by_name() -> None:
 
 def test_a_bundle_without_training_part_has_no_such_floors_and_refuses_one_by_name() -> None:
     def names(wanted: Evaluation) -> list[str]:
-        made = arms_of(wanted, SETTINGS, lambda settings: (), has=())
-        return list(dict.fromkeys(arm.method.name for arm in made))
+        made = methods_of(wanted, SETTINGS, lambda settings: (), has=())
+        return list(dict.fromkeys(seeded.method.name for seeded in made))
 
     trained = [name for name in FLOORS if METHODS[name].needs == "training part"]
     assert trained == ["item kNN", "BM25 + popularity", "BM25 + item kNN", "fused"]
@@ -247,7 +253,7 @@ def test_an_ablation_that_the_run_is_already_is_not_optimised_again() -> None:
 
 
 def test_methods_on_different_users_are_not_compared() -> None:
-    made = arms([])
+    made = methods([])
     scores = [Score(a.method.name, u, 1, seed=a.seed) for a in made for u in ("a", "b")]
     assert len(method_results(scores_by_method(scores, made), "zero-shot")) == len(UNSHARED)
     with pytest.raises(InputError, match="same users"):
@@ -272,7 +278,7 @@ async def test_the_report_is_one_page_with_its_plots_inside(
 
 
 def test_the_verdict_names_the_floors_that_are_not_beaten() -> None:
-    made = arms([])
+    made = methods([])
     ranks = {**dict.fromkeys(METHODS, 30), "MiniLM cosine": 1, "zero-shot": 5, "LRGD": 4}
 
     def said() -> str:
@@ -327,9 +333,11 @@ def test_a_run_folder_goes_on_only_with_the_same_run(folder: RunFolder) -> None:
 
 def test_a_searched_prompt_has_a_row_and_zero_shot_keeps_the_one_before() -> None:
     before, base = SETTINGS, SETTINGS.model_copy(update={"instruction": "Guess."})
-    of_method = {arm.method.name: arm for arm in arms_of(MAIN_TABLE, base, lambda s: [], before)}
+    of_method = {
+        seeded.method.name: seeded for seeded in methods_of(MAIN_TABLE, base, lambda s: [], before)
+    }
     assert of_method["shared prompt"].settings == base
     assert of_method["LRGD"].settings == base
     assert of_method["zero-shot"].settings == before
-    plain = [arm.method.name for arm in arms_of(MAIN_TABLE, SETTINGS, lambda s: [])]
+    plain = [seeded.method.name for seeded in methods_of(MAIN_TABLE, SETTINGS, lambda s: [])]
     assert plain == UNSHARED

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lrgd import runs
-from lrgd.evals.runs.arms import Evaluation
+from lrgd.evals.runs.evaluation import Evaluation
 from lrgd.evals.runs.folder import RunFolder
 from lrgd.graphs import LoopSettings
 from lrgd.jobs import open_answers

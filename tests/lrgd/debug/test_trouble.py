@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> RunFolder:
     for user, zero, lrgd in (("harmed", 1, 8), ("gained", 8, 1), ("jumpy", 2, 3)):
         made.scores.append(Score("zero-shot", user, zero))
         made.scores.append(Score("LRGD", user, lrgd, seed=SEED))
-        made.scores.append(Score("LRGD", user, 20, seed=SEED + 1))  # of another arm
+        made.scores.append(Score("LRGD", user, 20, seed=SEED + 1))  # of another seeded
     return made
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation is made of: arms, each a method under one sampling seed."""
+"""What an evaluation is made of: methods, each under one or several sampling seeds."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class SeededMethod:
     """One method under one seed: what ranks, and the optimisation that it reads."""
 
     method: Method
@@ -82,15 +82,15 @@ def settings_of(method: Method, base: LoopSettings, seed: int | None) -> LoopSet
     return base.model_copy(update=changes)
 
 
-def arms_of(
+def methods_of(
     wanted: Evaluation,
     base: LoopSettings,
     records: Callable[[LoopSettings], Sequence[UserRecord]],
     before: LoopSettings | None = None,
     *,
     has: Collection[Need] = EVERY_BUNDLE,
-) -> Iterator[Arm]:
-    """Every arm of an evaluation, in the order of its methods.
+) -> Iterator[SeededMethod]:
+    """Every method of an evaluation under each of its seeds, in the order of the methods.
 
     Args:
         base: settings of the run.
@@ -116,11 +116,11 @@ def arms_of(
             ranks_with = (
                 settings if optimised or method.needs == "shared texts" else before or settings
             )
-            yield Arm(method, seed, ranks_with, records(settings))
+            yield SeededMethod(method, seed, ranks_with, records(settings))
 
 
 def optimisations(wanted: Evaluation, base: LoopSettings) -> list[LoopSettings]:
     """The optimisations that an evaluation reads, each once, the run's own first."""
-    arms = arms_of(wanted, base, lambda settings: ())
-    read = [base, *(arm.settings for arm in arms if arm.method.pick is not None)]
+    methods = methods_of(wanted, base, lambda settings: ())
+    read = [base, *(seeded.settings for seeded in methods if seeded.method.pick is not None)]
     return list({settings.model_dump_json(): settings for settings in read}.values())
