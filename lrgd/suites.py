@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lrgd import runs
+from lrgd import run_jobs, runs
 from lrgd.agents.endpoint.budget import Budget
 from lrgd.evals.data.bundle import load_bundle
 from lrgd.evals.runs.evaluation import Evaluation
@@ -46,7 +46,7 @@ def do(
 
     async def job(bench: Workbench) -> None:
         with Display() as display:
-            await runs.optimize(run, bench, display)
-            await runs.score(run, wanted, bench, display)
+            await run_jobs.optimize(run, bench, display)
+            await run_jobs.score(run, wanted, bench, display)
 
     with_workbench(run, job, budget, cache=cache)

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from lrgd import runs
+from lrgd import run_jobs, runs
 from lrgd.agents.endpoint.budget import Budget
 from lrgd.cli.data import sample
 from lrgd.cli.evaluation import tell, tell_failures
@@ -90,7 +90,7 @@ def optimize(
             return
         if shared:
             found, paid = _shared(planned, shared, paid)
-            planned = runs.with_shared(planned, found)
+            planned = run_jobs.with_shared(planned, found)
         opened = runs.begin(planned, resume=resume)
         if not opened.optimized:
             _warn(settings)
@@ -111,7 +111,7 @@ def recommend(
     """Rank a user's test candidates with the best demonstration that a run remembers."""
     opened = runs.reopen(run, choice, bundle, writes=False)
     task = opened.bundle.task(user, "test")
-    state = with_workbench(opened, lambda bench: runs.recommend(opened, bench, user))
+    state = with_workbench(opened, lambda bench: run_jobs.recommend(opened, bench, user))
     printer().print(recommendation_view(state, task, top))
 
 
@@ -130,8 +130,8 @@ def demo(
 
     async def whole_job(bench: Workbench) -> None:
         with Display() as display:
-            await runs.optimize(run, bench, display)
-            await runs.score(run, Evaluation(), bench, display)
+            await run_jobs.optimize(run, bench, display)
+            await run_jobs.score(run, Evaluation(), bench, display)
 
     with planned.folder.writing("lrgd demo"):
         run = runs.begin(planned, resume=True)
@@ -171,7 +171,7 @@ def _warn(settings: LoopSettings) -> None:
 
 async def _optimize(run: runs.Run, bench: Workbench) -> None:
     with Display() as display:
-        await runs.optimize(run, bench, display)
+        await run_jobs.optimize(run, bench, display)
 
 
 def _shared(run: runs.Run, calls: int, paid: Spending) -> tuple[SharedSearch, Spending]:
@@ -180,7 +180,7 @@ def _shared(run: runs.Run, calls: int, paid: Spending) -> tuple[SharedSearch, Sp
         return SharedSearch.model_validate_json(run.folder.shared.read_bytes()), paid
 
     async def job(bench: Workbench) -> tuple[SharedSearch, Budget]:
-        return await runs.search_shared(run, bench, calls), bench.meter.account.left
+        return await run_jobs.search_shared(run, bench, calls), bench.meter.account.left
 
     result, left = with_workbench(run, job, paid.budget, cache=paid.cache)
     print(shared_lines(result, run.header.settings))
@@ -190,6 +190,6 @@ def _shared(run: runs.Run, calls: int, paid: Spending) -> tuple[SharedSearch, Sp
 def _dry_run(run: runs.Run, budget: Budget) -> None:
     with TemporaryDirectory() as folder:
         estimate = with_workbench(
-            run, lambda bench: runs.estimate(run, bench), budget, memory=Path(folder)
+            run, lambda bench: run_jobs.estimate(run, bench), budget, memory=Path(folder)
         )
     print(estimate.sentence)

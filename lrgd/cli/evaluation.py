@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from lrgd import runs, suites
+from lrgd import run_jobs, runs, suites
 from lrgd.agents.endpoint.budget import Budget
 from lrgd.core.errors import EndpointError, InputError
 from lrgd.evals.report.comparison import compare_runs
@@ -73,7 +73,7 @@ def score(
 
     async def job(bench: Workbench) -> None:
         with Display() as display:
-            await runs.score(run, wanted, bench, display)
+            await run_jobs.score(run, wanted, bench, display)
 
     with_workbench(run, job, budget, cache=cache)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from langgraph.cache.sqlite import SqliteCache
 
-from lrgd import runs
+from lrgd import run_jobs, runs
 from lrgd.core.errors import EndpointError, InputError
 from lrgd.evals.report.report import Report
 from lrgd.evals.runs.evaluation import Evaluation
@@ -44,7 +44,7 @@ async def optimized(run: runs.Run) -> None:
     memory = run.folder.memory
     async with open_workbench(memory, run.choice, cache=cache, embed=hashed_words) as bench:
         with Display() as display:
-            await runs.optimize(run, bench, display)
+            await run_jobs.optimize(run, bench, display)
 
 
 async def evaluated(run: runs.Run) -> Report:
@@ -52,7 +52,7 @@ async def evaluated(run: runs.Run) -> Report:
     memory = run.folder.memory
     async with open_workbench(memory, run.choice, cache=cache, embed=hashed_words) as bench:
         with Display() as display:
-            await runs.score(run, Evaluation(), bench, display)
+            await run_jobs.score(run, Evaluation(), bench, display)
     return runs.report_on(run, Evaluation())
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lrgd import runs
+from lrgd import run_jobs, runs
 from lrgd.evals.runs.evaluation import Evaluation
 from lrgd.evals.runs.folder import RunFolder
 from lrgd.graphs import LoopSettings
@@ -20,7 +20,7 @@ async def made_run(bundle: Path, folder: Path, url: str, users: int) -> RunFolde
     memory, cache = run.folder.memory, open_answers(run.folder)
     async with open_workbench(memory, run.choice, cache=cache, embed=hashed_words) as bench:
         with Display() as display:
-            await runs.optimize(run, bench, display)
+            await run_jobs.optimize(run, bench, display)
             wanted = Evaluation(methods=("zero-shot", "LRGD"))
-            await runs.score(run, wanted, bench, display)
+            await run_jobs.score(run, wanted, bench, display)
     return run.folder
