@@ -46,11 +46,14 @@ from lrgd.show_results import (
 from lrgd.workbench import ModelChoice, Workbench, settled
 
 
+USERS = 50
+
+
 @grouped(settings=loop_settings, choice=model_choice, paid=spending)
 def optimize(
     bundle: BundlePath,
     run: RunPath = DEFAULT_RUN,
-    users: Users = 50,
+    users: Users = USERS,
     *,
     settings: LoopSettings,
     choice: ModelChoice,
@@ -82,7 +85,8 @@ def optimize(
     choice = asyncio.run(settled(replace(choice, shuffles=shuffles)))
     _check(settings, choice)
     planned = runs.plan(bundle, run, choice, settings, users, prior)
-    if users > (all_ := len(planned.bundle.users)):
+    # The default asks for as many as there are, up to so many.
+    if users > (all_ := len(planned.bundle.users)) and users != USERS:
         print(f"lrgd: the bundle has {all_} users, not {users}: all are taken", file=sys.stderr)
     with planned.folder.writing("lrgd optimize"):
         if dry_run:
