@@ -45,7 +45,6 @@ from lrgd.show_results import (
 )
 from lrgd.workbench import ModelChoice, Workbench, settled
 
-
 USERS = 50
 
 
