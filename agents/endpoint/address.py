@@ -51,8 +51,7 @@ def address_of(base_url: str, v1: bool | None = None) -> Address:
         headers = {"Authorization": f"Basic {pair}"}
     query = dict(url.params.multi_items())
     bare = url.copy_with(username="", password="", query=None, fragment=None, path=path or "/")
-    shown = str(bare).rstrip("/")
-    return Address(shown, query, headers)
+    return Address(str(bare).rstrip("/"), query, headers)
 
 
 def proofs(request: httpx2.Request) -> list[str]:
@@ -61,11 +60,6 @@ def proofs(request: httpx2.Request) -> list[str]:
     if kind.lower() != "basic":
         return [given]
     return [given, b64decode(given).decode(errors="replace").partition(":")[2]]
-
-
-def shown(base_url: str) -> str:
-    """A base URL as it may be shown: without user, password and query."""
-    return address_of(base_url).url
 
 
 def is_versioned(base_url: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from lrgd import runs
-from lrgd.agents.endpoint.address import shown
+from lrgd.agents.endpoint.address import address_of
 from lrgd.agents.endpoint.client import NO_KEY
 from lrgd.debug.equipment import Equipment, EquipmentSource, LocalWeights
 from lrgd.debug.opening import open_session
@@ -252,7 +252,7 @@ def _opening(bundle: Path, choice: ModelChoice, weights: str | None) -> str:
     parts = [f"ranking={choice.ranking!r}"] if choice.ranking else []
     parts += [f"shuffles={choice.shuffles}"] if choice.shuffles > 1 else []
     if choice.base_url is not None:
-        parts = [f"{shown(choice.base_url)!r}", f"{choice.model!r}", *parts]
+        parts = [f"{address_of(choice.base_url).url!r}", f"{choice.model!r}", *parts]
         parts += ["api_key=KEY"] if choice.api_key != NO_KEY else []
     elif choice.model is not None:
         parts = [f"model={choice.model!r}", *parts]

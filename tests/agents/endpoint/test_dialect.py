@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrgd.agents.endpoint.address import address_of, shown
+from lrgd.agents.endpoint.address import address_of
 from lrgd.agents.endpoint.client import EndpointSettings, connect
 from lrgd.agents.endpoint.dialect import DIALECTS, LIMIT, OLD_LIMIT, OPTIONAL, Dialect
 from lrgd.agents.endpoint.inquiry import spoken_dialect
@@ -209,7 +209,7 @@ async def test_user_and_password_are_sent_and_never_shown() -> None:
             assert SECRET not in repr(endpoint.settings)
     pair = base64.b64encode(f"ann:{SECRET}".encode()).decode()
     assert server.requests[0][2] == f"Basic {pair}"
-    assert SECRET not in shown(base)
+    assert SECRET not in address_of(base).url
     assert SECRET not in repr(address_of(base))
 
 
