@@ -14,14 +14,14 @@ from lrgd.evals.runs.evaluation import Evaluation, optimisations
 from lrgd.evals.runs.folder import RunFolder
 from lrgd.evals.runs.fusing import learned, validation_tasks
 from lrgd.evals.runs.optimize import optimize_users
-from lrgd.evals.runs.prior import fit_prior
+from lrgd.evals.runs.prior import fit_prior, with_prior_of
 from lrgd.evals.runs.scoring import score_users
 from lrgd.evals.runs.shared import SharedSearch, search
 from lrgd.graphs import build_graph, build_recommendation_graph, open_checkpoints
 from lrgd.graphs.recommendation import RecommendationState
 from lrgd.memory import DemonstrationMemory
 from lrgd.progress import Display
-from lrgd.runs import Run, begin, with_prior
+from lrgd.runs import Run, begin
 from lrgd.workbench import Workbench
 
 
@@ -143,7 +143,8 @@ async def estimate(run: Run, bench: Workbench) -> Estimate:
     with TemporaryDirectory() as folder:
         header = run.header.model_copy(update={"users": tried})
         own = RunFolder(Path(folder))
-        pilot = Run(own, with_prior(run.bundle, own, header.prior), header, run.choice)
+        bundle = with_prior_of(run.bundle, own.prior) if header.prior else run.bundle
+        pilot = Run(own, bundle, header, run.choice)
         with Display() as display:
             await optimize(pilot, bench, display, "a pilot")
         spent = sum((record.usage for record in pilot.records), Usage())

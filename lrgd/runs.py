@@ -18,7 +18,7 @@ from lrgd.evals.runs.evaluation import Evaluation, SeededMethod, methods_of
 from lrgd.evals.runs.folder import FailedCall, PriorName, RunFolder, RunHeader, UserRecord
 from lrgd.evals.runs.fusing import kept_fit
 from lrgd.evals.runs.optimize import OPTIMIZATION
-from lrgd.evals.runs.prior import RunPrior
+from lrgd.evals.runs.prior import RunPrior, with_prior_of
 from lrgd.graphs import LoopSettings
 from lrgd.workbench import ModelChoice
 
@@ -137,19 +137,8 @@ def plan(
         prior=prior,
     )
     folder = RunFolder(path)
-    return Run(folder, with_prior(bundle, folder, prior), header, choice)
-
-
-def with_prior(bundle: Bundle, folder: RunFolder, prior: PriorName | None) -> Bundle:
-    """The bundle, its tasks with the run's prior."""
-    if prior is None:
-        return bundle
-    if bundle.training is None:
-        raise InputError(
-            f"--prior {prior} learns from a bundle's training part, and bundle {bundle.name!r} has "
-            "none: make it anew with `lrgd data prepare`"
-        )
-    return replace(bundle, prior=RunPrior(folder.prior, bundle.training))
+    tasks = with_prior_of(bundle, folder.prior) if prior else bundle
+    return Run(folder, tasks, header, choice)
 
 
 def begin(run: Run, *, resume: bool) -> Run:
@@ -197,7 +186,8 @@ def reopen(
         max_tokens=header.note_tokens,
         ranking_tokens=header.ranking_tokens,
     )
-    return Run(folder, with_prior(bundle, folder, header.prior), header, choice)
+    bundle = with_prior_of(bundle, folder.prior) if header.prior else bundle
+    return Run(folder, bundle, header, choice)
 
 
 def report_on(run: Run, wanted: Evaluation) -> Report:

@@ -8,6 +8,7 @@ starts from it (lrgd.agents.prior).
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from lrgd.agents.values import Prior, RankingTask
 from lrgd.core.errors import InputError, RankingFailed
 from lrgd.core.validation import input_checked
 from lrgd.evals.conditional_logit import Choice
+from lrgd.evals.data.bundle import Bundle
 from lrgd.evals.data.training import Training
 from lrgd.evals.methods.evidence import PARTS, Evidence, Fused, FusedFit, Part, evidence_of
 from lrgd.evals.runs.fusing import choice_of, fitted
@@ -36,7 +38,7 @@ class RunPrior:
     """The prior of a run's tasks, from its folder; read when the first task asks for it."""
 
     def __init__(self, file: Path, training: Training) -> None:
-        self._file, self._training = file, training
+        self.file, self._training = file, training
 
     def __call__(self, task: RankingTask) -> Prior:
         """The prior of a task, whose target is not read. Raises InputError as `fit`."""
@@ -46,12 +48,12 @@ class RunPrior:
     def fit(self) -> PriorFit:
         """Raises InputError where no fit was kept, or one that is none; names the field."""
         try:
-            content = self._file.read_bytes()
+            content = self.file.read_bytes()
         except FileNotFoundError as error:
             raise InputError(
-                f"{self._file}: the run's prior is not fitted: `lrgd optimize --resume`"
+                f"{self.file}: the run's prior is not fitted: `lrgd optimize --resume`"
             ) from error
-        with input_checked(self._file, "prior"):
+        with input_checked(self.file, "prior"):
             return PriorFit.model_validate_json(content)
 
     @cached_property
@@ -67,6 +69,20 @@ class RunPrior:
     def without(self) -> Mapping[Part, Fused]:
         """Part -> the others, with weights that were fitted without it."""
         return {part: Fused(self.evidence, others) for part, others in self.fit.without.items()}
+
+
+def with_prior_of(bundle: Bundle, file: Path) -> Bundle:
+    """The bundle, its tasks with the prior whose fit a file holds, now or once it is fitted.
+
+    Raises:
+        InputError: the bundle has no training part to learn from.
+    """
+    if bundle.training is None:
+        raise InputError(
+            f"a prior learns from a bundle's training part, and bundle {bundle.name!r} has none: "
+            "make it anew with `lrgd data prepare`"
+        )
+    return replace(bundle, prior=RunPrior(file, bundle.training))
 
 
 async def fit_prior(

@@ -25,6 +25,7 @@ from lrgd.debug.state import CHECKPOINTED, Choices
 from lrgd.debug.trouble import Order, TroubleView, trouble_view
 from lrgd.evals.data.bundle import Bundle, load_bundle
 from lrgd.evals.runs.folder import RunFolder
+from lrgd.evals.runs.prior import RunPrior, with_prior_of
 from lrgd.graphs import LoopSettings, open_checkpoints
 from lrgd.graphs.checkpoints import session_thread_of
 from lrgd.jobs import open_answers
@@ -134,6 +135,7 @@ async def open_desk(
     *,
     settings: LoopSettings | None = None,
     weights: str | None = None,
+    prior: Path | None = None,
     user: str | None = None,
     starting: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> AsyncIterator[Desk]:
@@ -146,6 +148,7 @@ async def open_desk(
         settings: of sessions that begin; None for the run's, or the defaults.
         weights: the model's weights, for token counts and /why: a name of the catalogue, a
             folder, or a name on the hub; None: the model itself where it is embedded.
+        prior: `prior.json` of another run, for a folder without a run of its own.
         user: who will sit down first; checked before anything is made or started.
         starting: entered while the model starts, to say so.
 
@@ -168,8 +171,9 @@ async def open_desk(
     """
     folder = RunFolder(run)
     loaded, choice, settings = _of_run(bundle, run, choice or ModelChoice(), settings, user)
+    loaded = loaded if prior is None else with_prior_of(loaded, prior)
     settings = settings.model_copy(update={"dataset": loaded.name, "model": choice.writer_name})
-    opening = _opening(bundle, choice, weights)
+    opening = _opening(bundle, loaded, choice, weights)
     async with (
         open_checkpoints(folder.checkpoints, CHECKPOINTED) as checkpointer,
         AsyncExitStack() as stack,
@@ -248,7 +252,7 @@ def _of_run(
     return bundle, choice, settings or LoopSettings()
 
 
-def _opening(bundle: Path, choice: ModelChoice, weights: str | None) -> str:
+def _opening(path: Path, bundle: Bundle, choice: ModelChoice, weights: str | None) -> str:
     parts = [f"ranking={choice.ranking!r}"] if choice.ranking else []
     parts += [f"shuffles={choice.shuffles}"] if choice.shuffles > 1 else []
     if choice.base_url is not None:
@@ -258,4 +262,6 @@ def _opening(bundle: Path, choice: ModelChoice, weights: str | None) -> str:
         parts = [f"model={choice.model!r}", *parts]
     model = f"ModelChoice({', '.join(parts)})"
     local = f", weights={weights!r}" if weights else ""
-    return f"open_desk(Path({str(bundle.resolve())!r}), folder, {model}, settings=SETTINGS{local})"
+    if isinstance(bundle.prior, RunPrior):
+        local += f", prior=Path({str(bundle.prior.file.resolve())!r})"
+    return f"open_desk(Path({str(path.resolve())!r}), folder, {model}, settings=SETTINGS{local})"

@@ -146,7 +146,7 @@ def test_a_prior_that_is_not_there_or_is_none_is_one_line(
 def test_a_bundle_without_training_part_has_no_prior(bundle: Bundle, tmp_path: Path) -> None:
     replace(bundle, training=None).save(tmp_path / "old")
     choice = ModelChoice("http://127.0.0.1:1/v1", "m", ranking="rerank")
-    with pytest.raises(InputError, match="--prior fused learns from a bundle's training part"):
+    with pytest.raises(InputError, match="a prior learns from a bundle's training part"):
         runs.plan(tmp_path / "old", tmp_path / "run", choice, LoopSettings(), 3, "fused")
     assert not RunFolder(tmp_path / "run").prior.exists()
 

@@ -19,6 +19,7 @@ from lrgd.debug.seat import HelpView, QuitView, SavedView, Seat, file_name
 from lrgd.evals.data.bundle import Bundle
 from lrgd.workbench import ModelChoice
 from tests.loopback import LoopbackModel
+from tests.lrgd.debug.made_run import made_run
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +170,26 @@ async def test_an_exported_script_does_the_session_again(seat: Seat, tmp_path: P
     differs = await asyncio.to_thread(run_script, files[1])
     assert differs.returncode == 1, differs.stdout + differs.stderr
     assert re.search(r"Effect_D 0\.\d+, was 0\.9\d+", differs.stdout)
+
+
+async def test_a_session_over_a_run_with_a_prior_has_it_and_so_has_its_script(
+    saved: Path, bundle: Bundle, tmp_path: Path
+) -> None:
+    with LoopbackModel() as server:
+        await made_run(saved, tmp_path / "run", server.url, 2, prior="fused")
+        async with open_desk(saved, tmp_path / "run", ModelChoice(server.url, "m")) as desk:
+            user = next(iter(bundle.users))
+            assert desk.bundle.task(user, "test").prior is not None
+            seat = Seat(desk)
+            for line in (f"/user {user}", "wants kites"):
+                await seat.dispatch(line)
+            files = (await seat.dispatch(f"/export {tmp_path}/out")).files
+        assert "prior=Path(" in files[1].read_text()
+        again = await asyncio.to_thread(run_script, files[1])
+        assert again.returncode == 0, again.stdout + again.stderr
+        files[1].write_text(re.sub(r", prior=Path\([^)]*\)", "", files[1].read_text()))
+        without = await asyncio.to_thread(run_script, files[1])
+    assert without.returncode == 1, without.stdout + without.stderr
 
 
 def run_script(path: Path) -> subprocess.CompletedProcess[str]:
