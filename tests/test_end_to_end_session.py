@@ -61,7 +61,7 @@ def test_every_command_showed_something(told: str) -> None:
         "written by a person",
         "perturbed from path 1",
         "prompt order from now on: demonstration-first",
-        "The true next item:",
+        "The true next item of the validation task",
         "Next: generator of path 1.",
     ):
         assert words in told

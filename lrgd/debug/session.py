@@ -69,7 +69,8 @@ class Session:
 
     Example:
         >>> import asyncio, lrgd
-        >>>         >>> from lrgd.evals.data.protocol import freeze
+        >>> from pathlib import Path
+        >>> from lrgd.evals.data.protocol import freeze
         >>> from lrgd.evals.data.sample import sample_world
         >>> shop = freeze(sample_world(), users=2, candidates=9, history=9, seed=1)
         >>> shop.save(Path("runs/shop-2"))

@@ -158,7 +158,7 @@ def test_a_full_disk_ends_a_command_of_a_session_and_not_the_session(
     folder = shop.copy(tmp_path)
     (folder / "cases").write_text("a file where the cases' folder would be")
     chat = [*LRGD, "chat", str(shop.bundle), "--run", str(folder), *shop.model]
-    done = run(chat, input="/user u1\n/step\n/step\n/step\n/case\n/users\n/quit\n")
+    done = run(chat, input="/user u1\nwants kites\n/case\n/users\n/quit\n")
     assert done.returncode == 0, done.stderr
-    assert "cases" in done.stdout
+    assert "cases: File exists" in done.stdout
     assert "Left. The session is kept" in done.stdout
