@@ -59,7 +59,7 @@ def _prepare() -> None:
     import openai._base_client as client
 
     from lrgd import suites, workbench
-    from lrgd.evals.runs import evaluate, optimize
+    from lrgd.evals.runs import optimize, scoring
     from tests.scripted import hashed_words
 
     for module in (suites, workbench):
@@ -67,7 +67,7 @@ def _prepare() -> None:
     # The same retries, sooner.
     client.INITIAL_RETRY_DELAY, client.MAX_RETRY_DELAY = 0.01, 0.05  # type: ignore[misc]
     # What a ranking took is written into the files, and no two runs take the same.
-    for timed in (optimize, evaluate):
+    for timed in (optimize, scoring):
         timed.perf_counter = lambda: 0.0  # type: ignore[attr-defined]
 
 
