@@ -12,10 +12,8 @@ from math import log
 from statistics import fmean, pstdev
 
 from lrgd.agents.ranking.likelihood import softmax
+from lrgd.agents.ranking.rerank import LEAST
 from lrgd.agents.values import Item, Prior, Ranking, ranking_by
-
-LEAST = 1e-30
-"""A probability that rounds to 0 has this logarithm."""
 
 
 def posterior(ranking: Ranking, prior: Prior, candidates: Sequence[Item]) -> Ranking:

@@ -1,6 +1,6 @@
 """A page over a finished run, without a browser: its users, one of them opened, both tasks."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -15,12 +15,6 @@ from tests.lrgd.debug.made_run import made_run
 USERS = 3
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[LoopbackModel]:
-    with LoopbackModel() as running:
-        yield running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

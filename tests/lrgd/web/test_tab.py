@@ -26,12 +26,6 @@ SHOWN = "&lt;img src=x onerror=alert(1)&gt; &#36;&#123;2&#125; \u241b[31m"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[LoopbackModel]:
-    with LoopbackModel() as running:
-        yield running
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def desk(
     bundle: Bundle, tmp_path_factory: pytest.TempPathFactory, server: LoopbackModel
